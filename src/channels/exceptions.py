@@ -1,0 +1,47 @@
+"""Every exception that Raceway raises on purpose.
+
+::
+
+    Exception
+    ├── RequestAborted, RequestTimeout    kept for imports only, raised nowhere
+    ├── InvalidChannelLayerError (ValueError)
+    ├── AcceptConnection, DenyConnection  answers of connect()
+    ├── ChannelFull                       the channel named by send() is at its capacity
+    ├── MessageTooLarge                   a layer refuses the message for its size
+    └── StopConsumer                      the consumer is done
+"""
+
+
+class RequestAborted(Exception):  # noqa: N818 - upstream's name
+    """Kept because code imports it; nothing raises it."""
+
+
+class RequestTimeout(RequestAborted):
+    """Kept because code imports it; nothing raises it."""
+
+
+class InvalidChannelLayerError(ValueError):
+    """``CHANNEL_LAYERS`` does not describe a usable layer, or a consumer needs one that is absent."""
+
+
+class AcceptConnection(Exception):  # noqa: N818 - upstream's name
+    """Raised in ``connect()`` to accept the connection."""
+
+
+class DenyConnection(Exception):  # noqa: N818 - upstream's name
+    """Raised in ``connect()`` to deny the connection."""
+
+
+class ChannelFull(Exception):  # noqa: N818 - upstream's name
+    """Raised by ``layer.send()``: the channel holds as many messages as its capacity allows.
+
+    The message was not accepted. ``group_send()`` never raises it.
+    """
+
+
+class MessageTooLarge(Exception):  # noqa: N818 - upstream's name
+    """Raised by ``layer.send()`` and ``group_send()``: the layer cannot carry so large a message."""
+
+
+class StopConsumer(Exception):  # noqa: N818 - upstream's name
+    """Raised in a handler to end the consumer without an error."""

@@ -1,0 +1,19 @@
+"""The shapes that cross the ASGI border, by the names that the specification gives them."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol, TypeAlias
+
+Scope: TypeAlias = dict[str, Any]
+"""What is known of a connection when it opens."""
+
+Message: TypeAlias = dict[str, Any]
+"""One event, from the server, from the layer or to the client. ``type`` says which."""
+
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+
+
+class ASGIApplication(Protocol):
+    """A callable that serves one connection."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> Any: ...
