@@ -1,0 +1,113 @@
+# The project's commands. `make demo` and `make test` are all that most people need; `make help`
+# lists the rest. GNU make 3.81 (macOS) is enough.
+
+VENV ?= .venv
+UPSTREAM_VENV ?= .venv-upstream
+PORT ?= 8000
+export PORT
+
+PY := $(VENV)/bin/python
+UPSTREAM_PY := $(UPSTREAM_VENV)/bin/python
+PIP_INSTALL := -m pip install -q --disable-pip-version-check
+# Every pytest run leaves its counts in test-results/, where scripts/steps.py adds them up.
+PYTEST := -m pytest -p scripts.pytest_totals
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-all lint types unit docs browser behaviours-upstream slow totals \
+	build format clean env dev-env upstream-env FORCE
+
+help: ## list the commands
+	@echo "usage: make COMMAND [PYTHON=python3.12] [VENV=.venv]"
+	@echo
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-20s %s\n", $$1, $$2 }' Makefile
+
+# -- the two commands ---------------------------------------------------------------------------
+
+demo: env ## serve the example chat on http://127.0.0.1:8000 (PORT=… changes it)
+	@exec $(PY) examples/chat/manage.py demo
+
+test: dev-env upstream-env ## run everything: lint, types, tests, docs, browser, behaviours on upstream
+	@rm -rf test-results
+	@MAKE="$(MAKE)" $(PY) scripts/steps.py lint types unit docs browser behaviours-upstream
+
+# -- the steps of `make test`, each for itself -------------------------------------------------
+
+lint: dev-env ## format and lint (ruff), without changing a file
+	@$(PY) -m ruff format --check .
+	@$(PY) -m ruff check .
+
+types: dev-env ## strict types (mypy with django-stubs)
+	@$(PY) -m mypy
+
+unit: dev-env ## the test suite without the browser and the slow tests
+	@$(PY) $(PYTEST) --totals=test-results/unit.json -m "not slow" --ignore=tests/browser
+
+docs: dev-env ## build the documentation; a warning is an error
+	@$(PY) -m sphinx -q -W -n --keep-going -b html docs docs/_build/html
+	@echo "documentation: docs/_build/html/index.html"
+
+browser: dev-env ## drive the example site in Chromium
+	@$(PY) $(PYTEST) --totals=test-results/browser.json -m "not slow" tests/browser
+
+# The same tests also run on ours, as part of `unit`.
+behaviours-upstream: upstream-env ## run tests/behaviours against upstream Channels
+	@$(UPSTREAM_PY) $(PYTEST) --totals=test-results/behaviours-upstream.json \
+		-c tests/behaviours/pytest.ini -m "not slow" tests/behaviours
+
+# -- what takes longer ---------------------------------------------------------------------------
+
+test-all: dev-env ## run the long tests, everything marked `slow`
+	@MAKE="$(MAKE)" $(PY) scripts/steps.py slow
+
+slow: dev-env
+	@$(PY) $(PYTEST) --totals=test-results/slow.json -m slow --timeout=900
+
+totals:
+	@$(PY) scripts/steps.py
+
+build: dev-env ## build the wheel and the source distribution into dist/
+	@rm -rf dist
+	@$(PY) -m hatchling build
+
+format: dev-env ## let ruff format and mend what it can
+	@$(PY) -m ruff format .
+	@$(PY) -m ruff check --fix .
+
+clean: ## remove the environments and everything that was built
+	rm -rf $(VENV) $(UPSTREAM_VENV) build dist docs/_build test-results
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find src tests examples scripts docs -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# -- environments --------------------------------------------------------------------------------
+# A stamp is as new as the pyproject.toml that it was installed from, so a second run installs
+# nothing. pip before 25.1 knows no dependency groups.
+
+env: $(VENV)/.installed
+dev-env: $(VENV)/.installed-dev
+upstream-env: $(UPSTREAM_VENV)/.installed
+
+$(VENV)/.installed: $(PY) pyproject.toml
+	@echo "Installing Raceway and its server into $(VENV) …"
+	@$(PY) $(PIP_INSTALL) "pip>=25.1"
+	@$(PY) $(PIP_INSTALL) -e ".[server]"
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	@echo "Installing the development tools into $(VENV) …"
+	@$(PY) $(PIP_INSTALL) -e ".[server]" --group dev
+	@touch $@
+
+$(UPSTREAM_VENV)/.installed: $(UPSTREAM_PY) pyproject.toml
+	@echo "Installing upstream Channels into $(UPSTREAM_VENV) …"
+	@$(UPSTREAM_PY) $(PIP_INSTALL) "pip>=25.1"
+	@$(UPSTREAM_PY) $(PIP_INSTALL) --group upstream
+	@touch $@
+
+# With PYTHON given, an environment of another version is made anew instead of being used silently.
+$(PY): $(if $(PYTHON),FORCE)
+	@sh scripts/make-venv.sh "$(VENV)" "$(PYTHON)"
+
+$(UPSTREAM_PY): $(if $(PYTHON),FORCE)
+	@sh scripts/make-venv.sh "$(UPSTREAM_VENV)" "$(PYTHON)"
+
+FORCE:
