@@ -70,7 +70,7 @@ def run(name: str) -> Step:
 
 
 def summary(steps: list[Step], totals: Totals) -> bool:
-    """Print the result of every step and everything that did not run; return whether all is well."""
+    """Print each result and everything that did not run; return whether all is well."""
     print("\n── summary ".ljust(80, "─"))
     print(f"Python {platform.python_version()}, Django {version('Django')}")
     for step in steps:
