@@ -8,7 +8,8 @@ export PORT
 
 PY := $(VENV)/bin/python
 UPSTREAM_PY := $(UPSTREAM_VENV)/bin/python
-PIP_INSTALL := -m pip install -q --disable-pip-version-check
+# Twice quiet: warnings about a machine's set-up (root, mirrors) go, errors stay.
+PIP_INSTALL := -m pip install -qq --disable-pip-version-check
 # Every pytest run leaves its counts in test-results/, where scripts/steps.py adds them up.
 PYTEST := -m pytest -p scripts.pytest_totals
 

@@ -51,7 +51,7 @@ if [ -z "$python" ]; then
     else
         say "Found no Python on the PATH."
     fi
-    say "Install one, or name it: make ${MAKECMDGOALS:-test} PYTHON=/path/to/python3.12"
+    say "Install one, or name it: make demo PYTHON=/path/to/python3.12"
     exit 1
 fi
 
