@@ -1,7 +1,9 @@
 """Small things that many behaviours need."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+import functools
+import inspect
+from collections.abc import AsyncIterator, Callable, Generator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -72,3 +74,50 @@ async def seen_by(app: Callable[..., Any], scope: Mapping[str, Any]) -> None:
         raise AssertionError(f"the application sent {message}")
 
     await app(dict(scope), receive, send)
+
+
+def written_for(base: type, **methods: Callable[..., Any]) -> type:
+    """A subclass of ``base`` whose methods are written once for both families.
+
+    A method that is a generator yields each call that an asynchronous consumer would await, and
+    gets the call's result back. In the synchronous family the call has happened already.
+    """
+    family = _sync_method if base._sync else _async_method
+    body = {
+        name: family(method) if inspect.isgeneratorfunction(method) else method
+        for name, method in methods.items()
+    }
+    return type(f"Tried{base.__name__}", (base,), body)
+
+
+def _sync_method(steps: Callable[..., Generator[Any, Any, Any]]) -> Callable[..., Any]:
+    @functools.wraps(steps)
+    def method(*args: Any, **kwargs: Any) -> Any:
+        script, result = steps(*args, **kwargs), None
+        try:
+            while True:
+                result = script.send(result)
+        except StopIteration as end:
+            return end.value
+
+    return method
+
+
+def _async_method(steps: Callable[..., Generator[Any, Any, Any]]) -> Callable[..., Any]:
+    @functools.wraps(steps)
+    async def method(*args: Any, **kwargs: Any) -> Any:
+        script = steps(*args, **kwargs)
+        resume = functools.partial(script.send, None)
+        try:
+            while True:
+                step = resume()
+                try:
+                    result = await step if inspect.isawaitable(step) else step
+                except Exception as error:
+                    resume = functools.partial(script.throw, error)
+                else:
+                    resume = functools.partial(script.send, result)
+        except StopIteration as end:
+            return end.value
+
+    return method
