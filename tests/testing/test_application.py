@@ -216,9 +216,18 @@ async def test_what_packages_reach_for_is_there() -> None:
     communicator = ApplicationCommunicator(echo, SCOPE)
     assert communicator.scope is SCOPE
     assert communicator.application is echo
+    assert not communicator.future.done()
     await communicator.input_queue.put({"type": "x"})
     assert await asyncio.wait_for(communicator.output_queue.get(), LONG) == {"type": "x"}
-    communicator.future.cancel()
+    communicator.stop()
+    await communicator.wait()
+    assert communicator.future.cancelled()
+
+
+async def test_wait_cancels_an_application_that_stays_without_an_error() -> None:
+    communicator = ApplicationCommunicator(silent, SCOPE)
+    await communicator.wait(timeout=0.01)
+    assert communicator.future.cancelled()
 
 
 @pytest.mark.parametrize("message", [None, "text", [("type", "x")]])

@@ -102,8 +102,10 @@ class ApplicationCommunicator(AsgirefCommunicator):
     async def wait(self, timeout: float | None = 1) -> None:
         """Wait until the application has returned.
 
+        One that has not after ``timeout`` seconds is cancelled, without an error: asgiref's
+        behaviour, which existing suites rely on. ``future.cancelled()`` tells.
+
         Raises:
-            TimeoutError: it has not, and was cancelled.
             Exception: whatever the application raised.
         """
         try:

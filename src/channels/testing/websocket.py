@@ -169,8 +169,9 @@ class WebsocketCommunicator(ApplicationCommunicator):
     async def disconnect(self, code: int = 1000, timeout: float | None = 1) -> None:
         """Leave as the client, and wait until the application has returned.
 
+        One that has not after ``timeout`` seconds is cancelled, without an error.
+
         Raises:
-            TimeoutError: the application did not return and was cancelled.
             Exception: whatever the application raised.
         """
         await self.send_input({"type": "websocket.disconnect", "code": code})
