@@ -21,7 +21,7 @@ class RequestTimeout(RequestAborted):
 
 
 class InvalidChannelLayerError(ValueError):
-    """``CHANNEL_LAYERS`` does not describe a usable layer, or a consumer needs one that is absent."""
+    """``CHANNEL_LAYERS`` does not describe a usable layer, or a consumer lacks the one it needs."""
 
 
 class AcceptConnection(Exception):  # noqa: N818 - upstream's name
@@ -40,7 +40,7 @@ class ChannelFull(Exception):  # noqa: N818 - upstream's name
 
 
 class MessageTooLarge(Exception):  # noqa: N818 - upstream's name
-    """Raised by ``layer.send()`` and ``group_send()``: the layer cannot carry so large a message."""
+    """Raised by ``layer.send()`` and ``group_send()``: the message is too large for the layer."""
 
 
 class StopConsumer(Exception):  # noqa: N818 - upstream's name

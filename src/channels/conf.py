@@ -1,0 +1,90 @@
+"""Raceway's own settings: one ``CHANNELS`` dictionary, read late and checked when it is read.
+
+Which keys exist, what they accept and what they are without a word from the project stands in
+:data:`KEYS` and nowhere else; the system checks and the reference page read it too.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key of ``CHANNELS``."""
+
+    default: Callable[[], Any]
+    accepts: Callable[[Any], bool]
+    wanted: str
+    """What is accepted, in words; the end of the error message."""
+
+
+def _sync_threads_default() -> Any:
+    """``ASGI_THREADS`` of the environment, as asgiref and Daphne had it, else 40."""
+    value = os.environ.get("ASGI_THREADS", "40")
+    return int(value) if value.isdecimal() else value
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+KEYS: Mapping[str, Key] = {
+    "SYNC_THREADS": Key(
+        default=_sync_threads_default,
+        accepts=_is_count,
+        wanted="a number of threads above 0 (1 is upstream's single thread)",
+    ),
+}
+
+
+def channels_setting(name: str) -> Any:
+    """The value of ``CHANNELS[name]``, or its default.
+
+    Works without configured settings (the default then), because an ASGI application may be used
+    before Django is.
+
+    Raises:
+        ImproperlyConfigured: the value is not one that the key accepts, or ``CHANNELS`` is not a
+            dictionary.
+    """
+    key = KEYS[name]
+    configured = _configured()
+    value = configured[name] if name in configured else key.default()
+    if not key.accepts(value):
+        raise ImproperlyConfigured(f"CHANNELS[{name!r}] is {value!r}; it must be {key.wanted}.")
+    return value
+
+
+def faults() -> list[str]:
+    """Everything that is wrong with ``CHANNELS``, a sentence each."""
+    try:
+        configured = _configured()
+    except ImproperlyConfigured as error:
+        return [str(error)]
+    found = [
+        f"CHANNELS has no key {name!r}; it knows {', '.join(sorted(KEYS))}."
+        for name in configured
+        if name not in KEYS
+    ]
+    for name in KEYS:
+        try:
+            channels_setting(name)
+        except ImproperlyConfigured as error:
+            found.append(str(error))
+    return found
+
+
+def _configured() -> Mapping[str, Any]:
+    if not settings.configured and "DJANGO_SETTINGS_MODULE" not in os.environ:
+        return {}
+    configured = getattr(settings, "CHANNELS", {})
+    if not isinstance(configured, Mapping):
+        raise ImproperlyConfigured(
+            f"CHANNELS is {configured!r}; it must be a dictionary such as {{'SYNC_THREADS': 40}}."
+        )
+    return configured

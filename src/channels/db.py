@@ -1,0 +1,81 @@
+"""The database from async code: which thread, and which connections are closed when."""
+
+from collections.abc import Callable, Coroutine
+from typing import Any, Generic, ParamSpec, TypeVar, overload
+
+from asgiref.sync import SyncToAsync, sync_to_async
+from django.db import connections
+
+from channels.threads import current_strand, is_tended_thread
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def close_old_connections(**kwargs: Any) -> None:
+    """Close this thread's database connections that are unusable or older than ``CONN_MAX_AGE``.
+
+    Django's function of the same name, except that a connection inside an atomic block is left
+    alone: closing it would lose the caller's transaction. Raceway looks the name up in this module
+    at each call, so that a test suite may replace it.
+    """
+    for connection in connections.all(initialized_only=True):
+        if not connection.in_atomic_block:
+            connection.close_if_unusable_or_obsolete()
+
+
+class DatabaseSyncToAsync(SyncToAsync[P, T], Generic[P, T]):
+    """``sync_to_async`` for code that uses the database.
+
+    Inside a connection the thread's old database connections are closed before the first call of a
+    handler and after the handler; elsewhere before and after each call, as upstream does. A thread
+    that waits in ``async_to_sync`` keeps its connections: they are its caller's.
+    """
+
+    def thread_handler(self, loop: Any, *args: Any, **kwargs: Any) -> Any:
+        if is_tended_thread():
+            return super().thread_handler(loop, *args, **kwargs)  # type: ignore[no-untyped-call]
+        close_old_connections()
+        try:
+            return super().thread_handler(loop, *args, **kwargs)  # type: ignore[no-untyped-call]
+        finally:
+            close_old_connections()
+
+
+@overload
+def database_sync_to_async(func: Callable[P, T], /) -> Callable[P, Coroutine[Any, Any, T]]: ...
+@overload
+def database_sync_to_async(
+    func: Callable[P, T], thread_sensitive: bool = True, executor: Any = None
+) -> Callable[P, Coroutine[Any, Any, T]]: ...
+@overload
+def database_sync_to_async(
+    func: None = None, thread_sensitive: bool = True, executor: Any = None
+) -> Callable[[Callable[P, T]], Callable[P, Coroutine[Any, Any, T]]]: ...
+def database_sync_to_async(
+    func: Any = None, thread_sensitive: bool = True, executor: Any = None
+) -> Any:
+    """Make a function that uses the database awaitable; a decorator with and without arguments.
+
+    ``thread_sensitive=True`` runs the calls of one connection one after another in Raceway's
+    bounded pool (see :mod:`channels.threads`); ``False`` in ``executor``, or the loop's default
+    one.
+
+    Cancellation: the function is not interrupted; the awaiting task is cancelled once it returned.
+    """
+    if func is None:
+        return lambda f: DatabaseSyncToAsync(f, thread_sensitive, executor)
+    return DatabaseSyncToAsync(func, thread_sensitive, executor)
+
+
+async def aclose_old_connections() -> None:
+    """Close old database connections in each thread that this connection's sync code used.
+
+    Costs no thread hop where none was used. Outside a connection: in the thread that
+    ``sync_to_async`` uses.
+    """
+    strand = current_strand()
+    if strand is not None:
+        await strand.close_old_connections()
+    else:
+        await sync_to_async(lambda: close_old_connections())()  # noqa: PLW0108 - looked up late

@@ -1,0 +1,250 @@
+"""The mailboxes of this process and who reads them: where a message meets its receiver.
+
+A mailbox has one *listener* (a consumer, told by a call that something arrived) or any number of
+*waiters* (``receive()`` callers, woken one for a message). Both may live on any event loop of any
+thread; a message is put under the lock, and readers are woken after it, on their own loops.
+"""
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import NamedTuple
+
+from channels.layers.deadlines import Deadlines
+from channels.layers.drops import Drops
+from channels.layers.mailbox import Mailbox
+from channels.layers.snapshot import Snapshot
+
+
+class Reader(NamedTuple):
+    """Somebody to call, on a loop of their own, when a message is there."""
+
+    loop: asyncio.AbstractEventLoop
+    wake: Callable[[], None]
+
+
+class Box(Mailbox[Snapshot]):
+    """A mailbox with its readers."""
+
+    __slots__ = ("listener", "waiters")
+
+    def __init__(self, capacity: int) -> None:
+        super().__init__(capacity)
+        self.listener: Reader | None = None
+        self.waiters: deque[Reader] | None = None
+
+    @property
+    def unread(self) -> bool:
+        """Whether nobody is there to read it."""
+        return self.listener is None and not self.waiters
+
+    def next_reader(self) -> Reader | None:
+        """Whom to tell of one new message: the one who waits longest, else the listener."""
+        return self.waiters.popleft() if self.waiters else self.listener
+
+
+class Delivery:
+    """Mailboxes by channel name. A mailbox is there while it has mail or a reader.
+
+    Args:
+        capacity_of: how many messages a channel holds.
+        expiry: seconds that a message may wait.
+        clock: seconds; only differences count.
+        drops: where messages are counted that nobody read in time.
+    """
+
+    def __init__(
+        self,
+        capacity_of: Callable[[str], int],
+        expiry: float,
+        clock: Callable[[], float],
+        drops: Drops,
+    ) -> None:
+        self.boxes: dict[str, Box] = {}
+        # Reentrant, because a layer holds it around several calls that belong together.
+        self.lock = threading.RLock()
+        self._capacity_of = capacity_of
+        self._expiry = expiry
+        self._clock = clock
+        self._drops = drops
+        # Mailboxes with mail that nobody waits for: without a look from time to time the mail of
+        # receivers that never come back would stay for ever.
+        self._unread: Deadlines[str] = Deadlines(expiry)
+
+    def put(self, channel: str, snapshot: Snapshot) -> bool:
+        """Put a message into one mailbox; ``False`` where it is full."""
+        return not self.fan_out((channel,), snapshot)
+
+    def fan_out(self, channels: Iterable[str], snapshot: Snapshot) -> list[str]:
+        """Put a message into many mailboxes; return the channels that were full."""
+        now = self._clock()
+        expires_at = now + self._expiry
+        full: list[str] = []
+        awake: list[Reader] = []
+        unread = 0
+        with self.lock:
+            for channel in channels:
+                box = self.boxes.get(channel) or self._open(channel)
+                if not box.put(snapshot, expires_at, now):
+                    full.append(channel)
+                    continue
+                reader = box.next_reader()
+                if reader is not None:
+                    awake.append(reader)
+                else:
+                    unread += 1
+                    self._unread.watch(channel, now)
+            self._sweep(now, 2 * (unread + 1))
+        _wake(awake)
+        return full
+
+    async def receive(self, channel: str) -> Snapshot:
+        """Wait for a message.
+
+        Cancellation: a message leaves the mailbox in the same step in which this returns, so a
+        cancelled caller has taken nothing, and one that was already woken passes the call on.
+        """
+        loop = asyncio.get_running_loop()
+        while True:
+            with self.lock:
+                box = self.boxes.get(channel)
+                snapshot = None if box is None else self.take(channel, box)
+                if snapshot is not None:
+                    return snapshot
+                box = self.boxes.get(channel) or self._open(channel)
+                woken = loop.create_future()
+                waiter = Reader(loop, partial(_resolve, woken))
+                if box.waiters is None:
+                    box.waiters = deque()
+                box.waiters.append(waiter)
+            try:
+                await woken
+            except asyncio.CancelledError:
+                self._abandon(channel, box, waiter)
+                raise
+
+    def listen(self, channel: str, wake: Callable[[], None]) -> Box:
+        """Have ``wake`` called on the running loop whenever ``channel`` gets a message."""
+        with self.lock:
+            box = self.boxes.get(channel) or self._open(channel)
+            box.listener = Reader(asyncio.get_running_loop(), wake)
+            return box
+
+    def ignore(self, channel: str, box: Box) -> None:
+        """End what :meth:`listen` began, and drop what was not read."""
+        with self.lock:
+            box.listener = None
+            box.clear()
+            self._settle(channel, box, self._clock())
+
+    def take(self, channel: str, box: Box) -> Snapshot | None:
+        """The oldest message of ``box``, or ``None``."""
+        now = self._clock()
+        with self.lock:
+            snapshot = box.take(now)
+            self._settle(channel, box, now)
+            return snapshot
+
+    def in_use(self, channel: str) -> bool:
+        """Whether somebody reads the channel at this moment."""
+        box = self.boxes.get(channel)
+        return box is not None and not box.unread
+
+    def listened_to(self, channel: str) -> bool:
+        """Whether a consumer owns the channel."""
+        box = self.boxes.get(channel)
+        return box is not None and box.listener is not None
+
+    def drop_expired(self) -> None:
+        """Look at every mailbox now, instead of when its reader or its time comes."""
+        now = self._clock()
+        with self.lock:
+            for channel, box in list(self.boxes.items()):
+                box.drop_expired(now)
+                self._settle(channel, box, now)
+
+    def clear(self) -> None:
+        """Drop all mail. Readers keep their mailboxes."""
+        now = self._clock()
+        with self.lock:
+            for channel, box in list(self.boxes.items()):
+                box.clear()
+                self._settle(channel, box, now)
+
+    def _open(self, channel: str) -> Box:
+        box = self.boxes[channel] = Box(self._capacity_of(channel))
+        return box
+
+    def _settle(self, channel: str, box: Box, now: float) -> None:
+        """After mail or readers left a mailbox: close it, keep it under watch, or neither."""
+        if box.expired:
+            self._drops.note("expired", f"channel {channel!r}", box.expired, now)
+            box.expired = 0
+        if not box.unread or self.boxes.get(channel) is not box:
+            return
+        if box.empty():
+            del self.boxes[channel]
+            self._unread.forget(channel)
+        else:
+            self._unread.watch(channel, now)
+
+    def _sweep(self, now: float, most: int) -> None:
+        """Look at some mailboxes that were left unread for as long as a message may wait.
+
+        Two looks for each mailbox that a send left unread keep up with all that sends can add, and
+        no send pays for more than it touches.
+        """
+        for _ in range(most):
+            channel = self._unread.pop_due(now)
+            if channel is None:
+                return
+            box = self.boxes.get(channel)
+            if box is not None:
+                box.drop_expired(now)
+                self._settle(channel, box, now)
+
+    def _abandon(self, channel: str, box: Box, waiter: Reader) -> None:
+        successor: Reader | None = None
+        with self.lock:
+            if box.waiters and waiter in box.waiters:
+                box.waiters.remove(waiter)
+            elif not box.empty():
+                # It was told of a message and cancelled before it looked: somebody else must look.
+                successor = box.next_reader()
+            self._settle(channel, box, self._clock())
+        if successor is not None:
+            _wake([successor])
+
+
+def _resolve(future: "asyncio.Future[None]") -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+def _wake(readers: list[Reader]) -> None:
+    """Call each reader on its loop; one thread-safe call for each loop that is not this one."""
+    if not readers:
+        return
+    try:
+        here = asyncio.get_running_loop()
+    except RuntimeError:
+        here = None
+    elsewhere: dict[asyncio.AbstractEventLoop, list[Reader]] = {}
+    for reader in readers:
+        if reader.loop is here:
+            reader.wake()
+        else:
+            elsewhere.setdefault(reader.loop, []).append(reader)
+    for loop, sleepers in elsewhere.items():
+        try:
+            loop.call_soon_threadsafe(_wake_all, sleepers)
+        except RuntimeError:
+            # The loop is closed, so nobody can be waiting there any more.
+            continue
+
+
+def _wake_all(readers: list[Reader]) -> None:
+    for reader in readers:
+        reader.wake()
