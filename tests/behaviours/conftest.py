@@ -9,7 +9,7 @@ from django.test.utils import override_settings
 import channels
 from tests.behaviours.lines import SIDE, marks
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).resolve().parent
 MEMORY_LAYER = {
     "default": {
         "BACKEND": "channels.layers.InMemoryChannelLayer",

@@ -254,9 +254,7 @@ async def test_left_after_failure(base: type, ending: str) -> None:
     assert len(members("room")) == expected(upstream=1, ours=0)
 
 
-@behaviour(
-    "Groups: a layer without the groups extension cannot serve a consumer with groups: NotImplementedError"
-)
+@behaviour("Groups: on a layer without the groups extension they are NotImplementedError")
 async def test_layer_without_groups() -> None:
     class Lonely(BaseChannelLayer):
         async def new_channel(self, prefix: str = "specific.") -> str:
