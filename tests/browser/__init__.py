@@ -1,0 +1,1 @@
+"""The example site in a real Chromium, driven as a person would."""
