@@ -1,0 +1,15 @@
+"""The Django application."""
+
+from django.apps import AppConfig
+
+
+class ChannelsConfig(AppConfig):
+    """Gives a project ``runserver``, ``runworker`` and the system checks."""
+
+    name = "channels"
+    verbose_name = "Channels"
+
+    def ready(self) -> None:
+        from channels.checks import register_checks
+
+        register_checks()
