@@ -1,9 +1,12 @@
 """Collection rules of the behaviours suite, and the report of what differs."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from asgiref.sync import sync_to_async
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.test.utils import override_settings
 
 import channels
@@ -78,3 +81,20 @@ def fresh_layer() -> Iterator[None]:
     """A new in-memory layer for every test, whatever settings the run started with."""
     with override_settings(CHANNEL_LAYERS=MEMORY_LAYER):
         yield
+
+
+@pytest.fixture(autouse=True)
+async def no_connection_left(request: pytest.FixtureRequest) -> AsyncIterator[None]:
+    """Close the database connection that a test opened in the thread of synchronous code.
+
+    Upstream looks after the connections of that thread at every message, which pytest-django
+    forbids in tests that name no database. In memory, `close()` of Django keeps it open.
+    """
+    yield
+    if request.node.get_closest_marker("django_db"):
+        await sync_to_async(_really_close)()
+
+
+def _really_close() -> None:
+    for connection in connections.all(initialized_only=True):
+        BaseDatabaseWrapper.close(connection)
