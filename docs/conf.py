@@ -4,15 +4,22 @@ import sys
 from importlib.metadata import version as installed_version
 from pathlib import Path
 
+import django
+from django.conf import settings
+
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent / "src"), str(HERE / "_ext")]
+
+# Raceway's modules import without settings; Django's user models, which they name, do not.
+settings.configure(INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes"])
+django.setup()
 
 project = "Raceway"
 author = "The Raceway authors"
 copyright = "The Raceway authors"
 release = version = installed_version("raceway")
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "external_names"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "short_names"]
 exclude_patterns = ["_build", "tutorials/code"]
 nitpicky = True
 
