@@ -1,7 +1,6 @@
 from typing import Any
 
 from django.contrib.auth import login
-from django.contrib.auth.forms import BaseUserCreationForm, UserCreationForm
 from django.contrib.auth.views import RedirectURLMixin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -9,6 +8,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 from django.views.generic import CreateView
 
+from rooms.forms import SignUpForm
 from rooms.models import MAX_MESSAGE_LENGTH, Room
 from rooms.names import BadRoomNameError, clean_room_name
 
@@ -62,11 +62,11 @@ def recent_rooms() -> QuerySet[Room]:
 class SignUpView(RedirectURLMixin, CreateView):
     """Make an account and sign in with it."""
 
-    form_class = UserCreationForm
+    form_class = SignUpForm
     template_name = "registration/signup.html"
     next_page = "landing"
 
-    def form_valid(self, form: BaseUserCreationForm) -> HttpResponse:
+    def form_valid(self, form: SignUpForm) -> HttpResponse:
         response = super().form_valid(form)
         login(self.request, self.object)
         return response

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+
+from tests.browser.find_browser import find_browser
+from tests.browser.site import ExampleSite
+from tests.browser.steps import WAIT_MS, OpenWindow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FLAGS = [
+    # Chromium refuses its sandbox to root, which is who runs tests in a container.
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        # The first test may have to install a browser.
+        item.add_marker(pytest.mark.timeout(900))
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    return find_browser()
+
+
+# Not of the whole session: while Playwright's synchronous API is up, its thread has a running
+# event loop, and asynchronous tests could not start one.
+@pytest.fixture(scope="package")
+def browser(chromium: str) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="package")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ExampleSite]:
+    """A running example site that the tests of this folder share; each takes rooms of its own."""
+    site = ExampleSite(tmp_path_factory.mktemp("site")).start()
+    yield site
+    site.stop()
+    assert "Traceback" not in site.output(), site.output()
+
+
+@pytest.fixture
+def own_site(tmp_path: Any) -> Iterator[ExampleSite]:
+    """A running example site for one test, which may stop and start it."""
+    site = ExampleSite(tmp_path).start()
+    yield site
+    site.stop()
+    assert "Traceback" not in site.output(), site.output()
+
+
+@pytest.fixture
+def open_window(browser: Browser) -> Iterator[OpenWindow]:
+    """Open windows that share nothing; at the end no page may have reported an error.
+
+    ``quiet=False`` lets a window report errors, for tests that take its server away.
+    """
+    contexts = []
+    errors: list[str] = []
+
+    def note(message: ConsoleMessage) -> None:
+        if message.type == "error":
+            errors.append(message.text)
+
+    def open_window(url: str, *, quiet: bool = True, **options: Any) -> Page:
+        context = browser.new_context(**options)
+        context.set_default_timeout(WAIT_MS)
+        contexts.append(context)
+        page = context.new_page()
+        if quiet:
+            page.on("console", note)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(url)
+        return page
+
+    yield open_window
+    for context in contexts:
+        context.close()
+    assert errors == []
