@@ -46,6 +46,9 @@ class Inbox(Protocol):
         """The oldest message that waits, as a :class:`~channels.layers.snapshot.Snapshot`, or
         ``None``. Never waits."""
 
+    def count_drop(self, reason: str) -> None:
+        """Count one message that was taken and could not be delivered."""
+
     def close(self) -> None:
         """Leave every group, drop what waits and detach. More than one call is harmless."""
 

@@ -136,6 +136,8 @@ class Delivery:
         """End what :meth:`listen` began, and drop what was not read."""
         with self.lock:
             box.listener = None
+            # Counted and not logged: that somebody left with mail unread is everyday life.
+            self._drops.counts["closed"] += box.qsize()
             box.clear()
             self._settle(channel, box, self._clock())
 

@@ -220,6 +220,9 @@ class _Inbox:
     def take(self) -> Snapshot | None:
         return self._layer._delivery.take(self._channel, self._box)
 
+    def count_drop(self, reason: str) -> None:
+        self._layer.drops.counts[reason] += 1
+
     def close(self) -> None:
         self._layer._remove_from_groups(self._channel)
         self._layer._delivery.ignore(self._channel, self._box)

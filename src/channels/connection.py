@@ -1,0 +1,343 @@
+"""The life of one connection: events in, one handler at a time, and exactly one end.
+
+A connection has two lanes. The *client lane* is the task in which the server called us; it awaits
+the server's ``receive()`` and runs the handlers of what comes. The *layer lane* is a task that is
+made when the first message arrives from the channel layer; it runs the handlers of those. An idle
+connection is one task, and no message costs a task, a timer or a thread.
+
+Why two tasks and not one that waits for both: ``receive()`` may be wrapped by middleware in
+timeouts, cancel scopes and spans that belong to the task that awaits it. A handler that ran in the
+same task while ``receive()`` is pending would be cancelled by such a timeout, or close such a
+scope.
+
+The lanes take turns (:class:`~channels.turn.Turn`), and each begins with what the other left in the
+context variables, so that for the handlers the connection is one context.
+"""
+
+import asyncio
+import contextvars
+import logging
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import TYPE_CHECKING, Any
+
+from django.utils.functional import LazyObject, empty
+
+from channels.exceptions import StopConsumer
+from channels.gate import Gate, State
+from channels.threads import current_strand
+from channels.turn import Turn
+from channels.typing import Message, Receive, Scope, Send
+
+if TYPE_CHECKING:
+    from channels.layers.base import Inbox
+
+logger = logging.getLogger("django.channels")
+
+ENDINGS = frozenset({"websocket.disconnect", "http.disconnect"})
+"""Events after which nothing comes any more."""
+
+NORMAL_CLOSURE = 1000
+ABNORMAL_CLOSURE = 1006
+INTERNAL_ERROR = 1011
+
+
+class Connection:
+    """Drives a consumer through one connection.
+
+    Args:
+        consumer: whose ``dispatch`` runs the handler of an event.
+        takes_frames: whether a layer message of type ``websocket.send`` goes to the client without
+            asking ``dispatch``.
+        tidy: closes old database connections; called after a handler that used sync code.
+    """
+
+    __slots__ = (
+        "_arrival",
+        "_client_context",
+        "_client_task",
+        "_client_waits",
+        "_consumer",
+        "_ended",
+        "_ending",
+        "_failure",
+        "_inbox",
+        "_interrupted",
+        "_layer_context",
+        "_layer_ran",
+        "_loop",
+        "_owed",
+        "_receive",
+        "_scope",
+        "_strand",
+        "_takes_frames",
+        "_tasks",
+        "_tidy",
+        "_turn",
+        "gate",
+    )
+
+    def __init__(
+        self,
+        consumer: Any,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        *,
+        takes_frames: bool,
+        tidy: Callable[[], Awaitable[None]],
+    ) -> None:
+        self.gate = Gate(send)
+        self._consumer = consumer
+        self._scope = scope
+        self._receive = receive
+        self._takes_frames = takes_frames
+        self._tidy = tidy
+        self._strand = current_strand()
+        self._loop = asyncio.get_running_loop()
+        self._turn = Turn()
+        self._inbox: Inbox | None = None
+        self._arrival: asyncio.Future[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._client_task: asyncio.Task[Any] | None = None
+        self._client_waits = False
+        self._client_context: contextvars.Context | None = None
+        self._layer_context: contextvars.Context | None = None
+        self._layer_ran = False
+        self._interrupted = False
+        self._ended = False
+        self._ending = False
+        self._failure: BaseException | None = None
+        self._owed: str | None = None
+
+    # What the consumer sets up before run().
+
+    def listen(self, layer: Any, channel: str, receive: Callable[[], Awaitable[Message]]) -> None:
+        """Take messages from ``channel`` too: by being told of them where the layer can, else by a
+        pump that awaits ``receive``, one message at a time."""
+        self._client_context = contextvars.copy_context()
+        attach = getattr(layer, "attach", None)
+        self._inbox = attach(channel, self._wake) if attach is not None else None
+        if self._inbox is None:
+            self._start_layer_lane(self._pump(receive))
+
+    async def run(self) -> None:
+        """Serve until the connection ends.
+
+        Raises:
+            Exception: what a handler raised, once ``disconnect`` has run and the groups are left.
+            asyncio.CancelledError: the server cancelled the task.
+        """
+        task = asyncio.current_task()
+        assert task is not None, "asyncio runs coroutines in tasks"
+        self._client_task = task
+        cancels_before = task.cancelling()
+        failure: BaseException | None = None
+        try:
+            await self._follow_client()
+        except BaseException as error:  # raised again below, after the end
+            failure = error
+        # fail() cancels this task to get it out of receive(). If that was the only request, nobody
+        # outside wants the task cancelled.
+        interrupted = self._interrupted and task.uncancel() <= cancels_before
+        if interrupted or failure is None or isinstance(failure, StopConsumer):
+            failure = self._failure
+        if isinstance(failure, StopConsumer):
+            failure = None
+        try:
+            await self._end(failure)
+        finally:
+            if self._inbox is not None:
+                self._inbox.close()
+        if failure is not None:
+            self._explain(failure)
+            try:
+                raise failure
+            finally:
+                del failure  # the frame would hold the exception that holds the frame
+
+    # What the consumer's handlers may ask for.
+
+    def owe(self, ending: str) -> None:
+        """See to it that the consumer gets an event of type ``ending``, whatever ends the
+        connection: the client's own, or one made by us."""
+        self._owed = ending
+
+    def start(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+        """Run ``work`` beside the handlers. If it raises, the connection ends with that; when the
+        connection ends it is cancelled."""
+        task = self._loop.create_task(self._guard(work))
+        self._tasks.append(task)
+        return task
+
+    def stop_soon(self) -> None:
+        """End the connection, without an error, after the handler in hand if there is one."""
+        self.start(self._stop())
+
+    async def _stop(self) -> None:
+        await self._turn.take()
+        self.fail(StopConsumer())
+
+    def fail(self, error: BaseException) -> None:
+        """End the connection with ``error``; the first one counts."""
+        if self._failure is not None or self._ending:
+            return
+        self._failure = error
+        if self._client_waits and self._client_task is not None:
+            self._interrupted = True
+            self._client_task.cancel()
+
+    # The client lane.
+
+    async def _follow_client(self) -> None:
+        while self._failure is None:
+            self._client_waits = True
+            message = await self._receive()
+            if not self._turn.take_nowait():
+                await self._turn.take()
+            self._client_waits = False
+            if self._layer_ran:
+                self._layer_ran = False
+                _adopt(self._layer_context)
+            try:
+                await self._handle(message)
+            finally:
+                if self._client_context is not None or self._layer_context is not None:
+                    self._client_context = contextvars.copy_context()
+                self._turn.give_back()
+            if message.get("type") in ENDINGS:
+                return
+        raise self._failure
+
+    async def _handle(self, message: Message) -> None:
+        kind = message.get("type")
+        if kind == "websocket.connect":
+            self._owed = "websocket.disconnect"
+        elif kind in ENDINGS:
+            self._owed = None
+            self._ended = True
+            if kind == "websocket.disconnect":
+                self.gate.close()
+        try:
+            await self._consumer.dispatch(message)
+        finally:
+            if self._strand is not None and self._strand.used:
+                await self._tidy()
+
+    # The layer lane.
+
+    def _wake(self) -> None:
+        """A message was put into the mailbox. Called on this loop, in the sender's context."""
+        if self._layer_context is None:
+            self._start_layer_lane(self._follow_inbox())
+        elif self._arrival is not None and not self._arrival.done():
+            self._arrival.set_result(None)
+
+    def _start_layer_lane(self, work: Coroutine[Any, Any, None]) -> None:
+        # What the client lane last left, never the context of whoever sends.
+        self._layer_context = self._client_context
+        self._client_context = None
+        task = self._loop.create_task(self._guard(work), context=self._layer_context)
+        self._tasks.append(task)
+
+    async def _follow_inbox(self) -> None:
+        inbox = self._inbox
+        assert inbox is not None, "the lane is started by the inbox"
+        while True:
+            snapshot = inbox.take()
+            if snapshot is None:
+                self._arrival = self._loop.create_future()
+                await self._arrival
+            else:
+                await self._deliver(snapshot.message())
+
+    async def _pump(self, receive: Callable[[], Awaitable[Message]]) -> None:
+        while True:
+            await self._deliver(await receive())
+
+    async def _deliver(self, message: Message) -> None:
+        """Handle one message of the layer, in its turn."""
+        if not self._turn.take_nowait():
+            await self._turn.take()
+        if self._client_context is not None:
+            _adopt(self._client_context)
+            self._client_context = None
+        try:
+            if not (self._takes_frames and message.get("type") == "websocket.send"):
+                await self._handle(message)
+            elif self.gate.state is not State.CLOSED:
+                await self.gate.send_frame(message)
+            elif self._inbox is not None:
+                self._inbox.count_drop("closed")
+        finally:
+            self._layer_ran = True
+            self._turn.give_back()
+
+    async def _guard(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except asyncio.CancelledError as cancelled:
+            if not (self._ended or self._ending):
+                self.fail(cancelled)  # raised by the work itself: nobody asked for it
+            raise
+        except BaseException as error:
+            self.fail(error)  # the client lane raises it
+
+    # The end.
+
+    async def _end(self, failure: BaseException | None) -> None:
+        """Stop what runs beside, close the client, and let the consumer say goodbye: once."""
+        self._ending = True
+        if isinstance(failure, asyncio.CancelledError):
+            code = ABNORMAL_CLOSURE
+        else:
+            code = NORMAL_CLOSURE if failure is None else INTERNAL_ERROR
+        try:
+            for task in self._tasks:
+                task.cancel()
+            if self._tasks:
+                await asyncio.wait(self._tasks)
+            if code == INTERNAL_ERROR:
+                await self._close_client(code)
+        finally:
+            if self._owed is not None:
+                await self._say_goodbye(self._owed, code)
+
+    async def _close_client(self, code: int) -> None:
+        if self._owed != "websocket.disconnect" or self.gate.state is not State.OPEN:
+            return
+        try:
+            await self.gate.send({"type": "websocket.close", "code": code})
+        except Exception:  # the connection may be gone, and the first error is the news
+            logger.debug("The client could not be told of the end.", exc_info=True)
+
+    async def _say_goodbye(self, ending: str, code: int) -> None:
+        event: Message = {"type": ending}
+        if ending == "websocket.disconnect":
+            event |= {"code": code, "reason": ""}
+        try:
+            await self._handle(event)
+        except StopConsumer:
+            pass
+        except Exception:
+            logger.exception("The end of a connection raised an error; its groups are left anyway.")
+
+    def _explain(self, failure: BaseException) -> None:
+        if isinstance(failure, asyncio.CancelledError):
+            return
+        user = self._scope.get("user")
+        if isinstance(user, LazyObject) and user.__dict__.get("_wrapped") is empty:
+            user = None  # to look it up now could need the database that just failed
+        failure.add_note(
+            f"In consumer {type(self._consumer).__qualname__}, path {self._scope.get('path')!r}, "
+            f"user id {getattr(user, 'pk', None)!r}."
+        )
+
+
+def _adopt(context: contextvars.Context | None) -> None:
+    """Set the current context's variables to what they are in ``context``."""
+    for variable, value in () if context is None else context.items():
+        if variable.get(_MISSING) is not value:
+            variable.set(value)
+
+
+_MISSING: Any = object()

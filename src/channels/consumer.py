@@ -1,0 +1,216 @@
+"""Consumers: what a connection is, for the code that users write.
+
+A consumer's method is called for each event, one at a time: ``websocket.receive`` calls
+``websocket_receive``. Where the events come from and how a connection ends is the business of
+:mod:`channels.connection`.
+"""
+
+import functools
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import Any, ClassVar, Protocol, cast
+
+from asgiref.sync import async_to_sync
+
+from channels import DEFAULT_CHANNEL_LAYER
+from channels.connection import ENDINGS, Connection
+from channels.db import aclose_old_connections, database_sync_to_async
+from channels.exceptions import StopConsumer
+from channels.layers import get_channel_layer
+from channels.threads import strand
+from channels.typing import Message, Receive, Scope, Send
+
+
+class ConsumerApplication(Protocol):
+    """What :meth:`AsyncConsumer.as_asgi` returns."""
+
+    consumer_class: type[Any]
+    consumer_initkwargs: dict[str, Any]
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[Any]: ...
+
+
+def get_handler_name(message: Message) -> str:
+    """The name of the method that handles ``message``: its ``type`` with underscores for dots.
+
+    Raises:
+        ValueError: there is no ``type``, it is not a string, or it begins with an underscore (so
+            that no message reaches a private method).
+    """
+    if "type" not in message:
+        missing = ValueError("Incoming message has no 'type' attribute")
+        missing.add_note(f"It is {message!r:.500}; add a 'type' such as 'chat.message'.")
+        raise missing
+    kind = message["type"]
+    if not isinstance(kind, str):
+        raise ValueError(
+            f"Malformed type in message: {kind!r:.200} is not a string such as 'chat.message'"
+        )
+    name = kind.replace(".", "_")
+    if name.startswith("_"):
+        malformed = ValueError("Malformed type in message (leading underscore)")
+        malformed.add_note(f"The type is {kind!r:.200}; begin it with a letter.")
+        raise malformed
+    return name
+
+
+class AsyncConsumer:
+    """A connection's events, handled by coroutines.
+
+    Guarantees: one instance's handlers run one at a time, in the order in which their events came;
+    events of the client and of the channel layer alternate when both wait. All of them run in one
+    context (:mod:`contextvars`) that belongs to the connection. A consumer that got
+    ``websocket.connect`` gets ``websocket.disconnect`` exactly once, whatever ends the connection;
+    then all its groups are left.
+
+    An exception leaves the application after the client was closed with code 1011;
+    :class:`~channels.exceptions.StopConsumer` ends the consumer without one.
+    """
+
+    _sync: ClassVar[bool] = False
+
+    channel_layer_alias: str | None = DEFAULT_CHANNEL_LAYER
+    """Which layer of ``CHANNEL_LAYERS`` the consumer uses; ``None`` for none."""
+
+    scope: Scope
+    channel_layer: Any
+    """The layer, or ``None`` where the alias is not configured."""
+    channel_name: str
+    """The name of the consumer's own channel. Only set where there is a layer."""
+    channel_receive: Callable[[], Awaitable[Message]]
+    """Receives from the consumer's own channel. Only set where there is a layer."""
+    base_send: Callable[[Message], Any]
+    """Sends an ASGI event to the client."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection; after it the instance may serve another.
+
+        Raises:
+            Exception: whatever a handler raised.
+        """
+        async with strand():
+            self.scope = scope
+            connection = self._connection = Connection(
+                self,
+                scope,
+                receive,
+                send,
+                takes_frames=self._takes_frames(),
+                tidy=_tidy,
+            )
+            self.base_send = self._make_base_send(connection)
+            self.channel_layer = get_channel_layer(cast("str", self.channel_layer_alias))
+            if self.channel_layer is not None:
+                self.channel_name = await self.channel_layer.new_channel()
+                self.channel_receive = functools.partial(
+                    self.channel_layer.receive, self.channel_name
+                )
+                connection.listen(self.channel_layer, self.channel_name, self.channel_receive)
+            await connection.run()
+
+    async def dispatch(self, message: Message) -> None:
+        """Run the handler of one event.
+
+        Raises:
+            ValueError: there is no such handler, or the type is malformed.
+        """
+        handler = find_handler(self, message)
+        if handler is not None:
+            await handler(message)
+
+    async def send(self, message: Message) -> Any:
+        """Send one ASGI event to the client.
+
+        Returns ``False`` where nothing was sent because the connection is closed.
+        """
+        return await self.base_send(message)
+
+    @classmethod
+    def as_asgi(cls, **initkwargs: Any) -> ConsumerApplication:
+        """An ASGI application that makes an instance for each connection.
+
+        ``initkwargs`` are given to every instance: do not put mutable values in.
+        """
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> Any:
+            return await cls(**initkwargs)(scope, receive, send)
+
+        functools.update_wrapper(app, cls, updated=())
+        application = cast("ConsumerApplication", app)
+        application.consumer_class = cls
+        application.consumer_initkwargs = initkwargs
+        return application
+
+    def _make_base_send(self, connection: Connection) -> Callable[[Message], Any]:
+        return connection.gate.send
+
+    def _takes_frames(self) -> bool:
+        """Whether finished frames may pass the consumer by: nobody of the user's wants to see
+        them."""
+        own = inspect.getattr_static(self, "dispatch") in _OWN_DISPATCH
+        return own and not hasattr(self, "websocket_send")
+
+
+class SyncConsumer(AsyncConsumer):
+    """A connection's events, handled by functions, each in a thread.
+
+    The guarantees of :class:`AsyncConsumer` hold. Handlers of one connection never overlap; those
+    of different connections run beside one another, in a bounded pool of threads, so a slow one
+    delays nobody else.
+    """
+
+    _sync = True
+
+    @database_sync_to_async
+    def dispatch(self, message: Message) -> None:
+        """Run the handler of one event, in a thread.
+
+        Raises:
+            ValueError: there is no such handler, or the type is malformed.
+        """
+        handler = find_handler(self, message)
+        if handler is not None:
+            handler(message)
+
+    def send(self, message: Message) -> Any:
+        """Send one ASGI event to the client; returns when the server has taken it.
+
+        Returns ``False`` where nothing was sent because the connection is closed.
+        """
+        return self.base_send(message)
+
+    def _make_base_send(self, connection: Connection) -> Callable[[Message], Any]:
+        async def send(message: Message) -> Any:
+            return await connection.gate.send(message)
+
+        return async_to_sync(send)
+
+
+_OWN_DISPATCH = tuple(vars(base)["dispatch"] for base in (AsyncConsumer, SyncConsumer))
+
+
+def find_handler(consumer: AsyncConsumer, message: Message) -> Callable[[Message], Any] | None:
+    """The bound handler of a message; ``None`` for an ending that the consumer does not care for.
+
+    Raises:
+        ValueError: there is no such handler, or the type is malformed.
+    """
+    handler = getattr(consumer, get_handler_name(message), None)
+    if handler is not None:
+        return cast("Callable[[Message], Any]", handler)
+    if message["type"] in ENDINGS:
+        return None
+    unknown = ValueError(f"No handler for message type {message['type']}")
+    unknown.add_note(
+        f"Define {type(consumer).__qualname__}.{get_handler_name(message)}(self, event), or send "
+        "messages of a type that it handles."
+    )
+    raise unknown
+
+
+async def _tidy() -> None:
+    # Looked up in this module at each call: test suites replace the name here.
+    await aclose_old_connections()
+
+
+__all__ = ["AsyncConsumer", "StopConsumer", "SyncConsumer", "get_handler_name"]

@@ -1,0 +1,269 @@
+"""WebSocket consumers with a method for each thing that happens, sync and async, text and JSON."""
+
+import copy
+import json
+from typing import Any
+
+from asgiref.sync import async_to_sync
+
+# Not called here: test suites replace the name in this module, as they do in channels.consumer.
+from channels.consumer import AsyncConsumer, SyncConsumer
+from channels.db import aclose_old_connections
+from channels.exceptions import AcceptConnection, DenyConnection, StopConsumer
+from channels.generic.events import (
+    Headers,
+    accept_event,
+    close_event,
+    closing_code,
+    explain_bad_json,
+    frame_content,
+    frame_event,
+    groups_of,
+    refuse_frame,
+)
+from channels.typing import Message
+
+__all__ = [
+    "AsyncJsonWebsocketConsumer",
+    "AsyncWebsocketConsumer",
+    "JsonWebsocketConsumer",
+    "WebsocketConsumer",
+    "aclose_old_connections",
+]
+
+
+class _OwnGroups:
+    """``groups`` of an instance are its own: a list or set of the class is never changed."""
+
+    groups: Any = None
+    """Names of groups to join before ``connect()`` and to leave before ``disconnect()``."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.groups = [] if self.groups is None else copy.copy(self.groups)
+        super().__init__(*args, **kwargs)
+
+
+class WebsocketConsumer(_OwnGroups, SyncConsumer):
+    """A WebSocket, handled by functions that run in a thread.
+
+    Override :meth:`connect`, :meth:`receive` and :meth:`disconnect`.
+    """
+
+    def websocket_connect(self, message: Message) -> None:
+        for group in groups_of(self):
+            async_to_sync(self.channel_layer.group_add)(group, self.channel_name)
+        try:
+            self.connect()
+        except AcceptConnection:
+            self.accept()
+        except DenyConnection:
+            self.close()
+
+    def connect(self) -> None:
+        """A client wants to connect: :meth:`accept` or :meth:`close`.
+
+        May raise :class:`~channels.exceptions.AcceptConnection` or ``DenyConnection`` instead.
+        """
+        self.accept()
+
+    def accept(self, subprotocol: str | None = None, headers: Headers | None = None) -> None:
+        """Accept the connection. After the first ``accept`` or ``close`` this does nothing."""
+        super().send(accept_event(subprotocol, headers))
+
+    def websocket_receive(self, message: Message) -> None:
+        self.receive(**frame_content(message))
+
+    def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        """A frame came; exactly one of the two is given."""
+
+    def send(  # type: ignore[override] # upstream's signatures: the base sends ASGI events
+        self,
+        text_data: str | None = None,
+        bytes_data: bytes | str | None = None,
+        close: bool | int = False,
+    ) -> Any:
+        """Send a frame, and close afterwards if ``close`` is true or a code.
+
+        Returns ``False`` where nothing was sent because the connection is closed.
+
+        Raises:
+            ValueError: neither text nor bytes were given.
+        """
+        answer = super().send(frame_event(text_data, bytes_data))
+        if close:
+            self.close(close)
+        return answer
+
+    def close(self, code: int | bool | None = None, reason: str | None = None) -> None:
+        """Close the connection, or deny it if it was not accepted. A second close does nothing.
+
+        The consumer goes on until the ``websocket.disconnect`` event.
+        """
+        super().send(close_event(code, reason))
+
+    def websocket_disconnect(self, message: Message) -> None:
+        try:
+            for group in groups_of(self):
+                async_to_sync(self.channel_layer.group_discard)(group, self.channel_name)
+        finally:
+            # A layer that cannot be reached must not hide the end from the consumer.
+            self.disconnect(closing_code(message))
+        raise StopConsumer
+
+    def disconnect(self, code: int) -> None:
+        """The connection has ended. Called exactly once for every connection, whatever ended it,
+        also if it was denied or :meth:`connect` raised."""
+
+
+class JsonWebsocketConsumer(WebsocketConsumer):
+    """A WebSocket that speaks JSON. Override :meth:`receive_json`, send with :meth:`send_json`."""
+
+    def receive(
+        self, text_data: str | None = None, bytes_data: bytes | None = None, **kwargs: Any
+    ) -> None:
+        if not text_data:
+            refuse_frame(text_data, bytes_data)
+        try:
+            content = self.decode_json(text_data)
+        except ValueError as error:
+            explain_bad_json(error, text_data)
+            raise
+        self.receive_json(content, **kwargs)
+
+    def receive_json(self, content: Any, **kwargs: Any) -> None:
+        """A text frame came; ``content`` is what it decodes to."""
+
+    def send_json(self, content: Any, close: bool | int = False) -> Any:
+        """Send ``content`` as JSON in a text frame; the rest as in :meth:`send`."""
+        return super().send(text_data=self.encode_json(content), close=close)
+
+    @classmethod
+    def decode_json(cls, text_data: str) -> Any:
+        """What a text frame means. May be overridden.
+
+        Raises:
+            ValueError: it is not JSON.
+        """
+        return json.loads(text_data)
+
+    @classmethod
+    def encode_json(cls, content: Any) -> str:
+        """``content`` as text. May be overridden.
+
+        Raises:
+            TypeError: it has a value that JSON has no form for.
+        """
+        return json.dumps(content)
+
+
+class AsyncWebsocketConsumer(_OwnGroups, AsyncConsumer):
+    """A WebSocket, handled by coroutines.
+
+    Override :meth:`connect`, :meth:`receive` and :meth:`disconnect`.
+    """
+
+    async def websocket_connect(self, message: Message) -> None:
+        for group in groups_of(self):
+            await self.channel_layer.group_add(group, self.channel_name)
+        try:
+            await self.connect()
+        except AcceptConnection:
+            await self.accept()
+        except DenyConnection:
+            await self.close()
+
+    async def connect(self) -> None:
+        """A client wants to connect: :meth:`accept` or :meth:`close`.
+
+        May raise :class:`~channels.exceptions.AcceptConnection` or ``DenyConnection`` instead.
+        """
+        await self.accept()
+
+    async def accept(self, subprotocol: str | None = None, headers: Headers | None = None) -> None:
+        """Accept the connection. After the first ``accept`` or ``close`` this does nothing."""
+        await super().send(accept_event(subprotocol, headers))
+
+    async def websocket_receive(self, message: Message) -> None:
+        await self.receive(**frame_content(message))
+
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        """A frame came; exactly one of the two is given."""
+
+    async def send(
+        self,
+        text_data: str | None = None,
+        bytes_data: bytes | str | None = None,
+        close: bool | int = False,
+    ) -> Any:
+        """Send a frame, and close afterwards if ``close`` is true or a code.
+
+        Returns ``False`` where nothing was sent because the connection is closed.
+
+        Raises:
+            ValueError: neither text nor bytes were given.
+        """
+        answer = await super().send(frame_event(text_data, bytes_data))
+        if close:
+            await self.close(close)
+        return answer
+
+    async def close(self, code: int | bool | None = None, reason: str | None = None) -> None:
+        """Close the connection, or deny it if it was not accepted. A second close does nothing.
+
+        The consumer goes on until the ``websocket.disconnect`` event.
+        """
+        await super().send(close_event(code, reason))
+
+    async def websocket_disconnect(self, message: Message) -> None:
+        try:
+            for group in groups_of(self):
+                await self.channel_layer.group_discard(group, self.channel_name)
+        finally:
+            # A layer that cannot be reached must not hide the end from the consumer.
+            await self.disconnect(closing_code(message))
+        raise StopConsumer
+
+    async def disconnect(self, code: int) -> None:
+        """The connection has ended. Called exactly once for every connection, whatever ended it,
+        also if it was denied or :meth:`connect` raised."""
+
+
+class AsyncJsonWebsocketConsumer(AsyncWebsocketConsumer):
+    """A WebSocket that speaks JSON. Override :meth:`receive_json`, send with :meth:`send_json`."""
+
+    async def receive(
+        self, text_data: str | None = None, bytes_data: bytes | None = None, **kwargs: Any
+    ) -> None:
+        if not text_data:
+            refuse_frame(text_data, bytes_data)
+        try:
+            content = await self.decode_json(text_data)
+        except ValueError as error:
+            explain_bad_json(error, text_data)
+            raise
+        await self.receive_json(content, **kwargs)
+
+    async def receive_json(self, content: Any, **kwargs: Any) -> None:
+        """A text frame came; ``content`` is what it decodes to."""
+
+    async def send_json(self, content: Any, close: bool | int = False) -> Any:
+        """Send ``content`` as JSON in a text frame; the rest as in :meth:`send`."""
+        return await super().send(text_data=await self.encode_json(content), close=close)
+
+    @classmethod
+    async def decode_json(cls, text_data: str) -> Any:
+        """What a text frame means. May be overridden.
+
+        Raises:
+            ValueError: it is not JSON.
+        """
+        return json.loads(text_data)
+
+    @classmethod
+    async def encode_json(cls, content: Any) -> str:
+        """``content`` as text. May be overridden.
+
+        Raises:
+            TypeError: it has a value that JSON has no form for.
+        """
+        return json.dumps(content)
