@@ -14,7 +14,6 @@ would need their inventories from the network at every build.
 import builtins
 import importlib
 import sys
-from types import ModuleType
 from typing import Any
 
 from docutils.nodes import Element
@@ -63,7 +62,7 @@ def _can_be_imported(name: str) -> bool:
     parts = name.split(".")
     if parts[0] not in PACKAGES:
         return False
-    found: ModuleType = importlib.import_module(parts[0])
+    found: Any = importlib.import_module(parts[0])
     for position in range(1, len(parts)):
         if _has(found, ".".join(parts[position:])):
             return True
