@@ -39,23 +39,34 @@ class Limits:
             await self._application(scope, receive, send)
 
     async def _request(self, scope: Scope, receive: Receive, send: Send) -> None:
-        started = False
+        started = over = False
 
         async def watched_send(message: Message) -> None:
             nonlocal started
+            if over:
+                return
             started = started or message["type"] == "http.response.start"
             await send(message)
 
-        limit = asyncio.timeout(self._http)
+        async def respond() -> None:
+            await self._application(scope, receive, watched_send)
+
+        # A task of its own: a sync view cannot be cancelled, and its client gets the answer before
+        # it has come to an end.
+        response = asyncio.create_task(respond())
         try:
-            async with limit:
-                await self._application(scope, receive, watched_send)
-        except TimeoutError:
-            if not limit.expired():
-                raise
-            logger.warning("The application took longer than %g s to respond.", self._http)
-            if not started:
-                await _service_unavailable(send)
+            done, _ = await asyncio.wait([response], timeout=self._http)
+            if not done:
+                over = True
+                logger.warning("The application took longer than %g s to respond.", self._http)
+                if not started:
+                    await _service_unavailable(send)
+        finally:
+            if not response.done():
+                response.cancel()
+                await asyncio.wait([response])
+        if not (over and response.cancelled()):
+            response.result()
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         limit = asyncio.timeout(self._handshake)
