@@ -4,8 +4,8 @@ Docstrings name things as their module does: ``Inbox``, ``ImproperlyConfigured``
 reference that Sphinx cannot resolve is looked up, in this order,
 
 1. among everything that is documented here, by its last parts, if only one thing ends so: a link;
-2. in the module that it stands in, in Raceway's other modules, in Python, Django and asgiref: plain
-   text, because it exists but has no entry here.
+2. in the class and the module that it stands in, in Raceway's other modules, in Python, Django and
+   asgiref: plain text, because it exists but has no entry here.
 
 What is found nowhere stays a warning, and a warning fails the build. Links into other projects
 would need their inventories from the network at every build.
@@ -44,14 +44,17 @@ def resolve(
     if node.get("refdomain") != "py":
         return None
     name = node["reftarget"]
-    documented = env.domains["py"].find_obj(env, None, None, name, node["reftype"], 1)
-    if len(documented) == 1:
-        found, entry = documented[0]
-        return make_refnode(
-            app.builder, node["refdoc"], entry.docname, entry.node_id, contnode, found
-        )
-    here = [node["py:module"]] if node.get("py:module") else []
-    places = [builtins, *map(importlib.import_module, (*here, *MODULES))]
+    here = importlib.import_module(node["py:module"]) if node.get("py:module") else builtins
+    classes = getattr(getattr(here, node.get("py:class") or "", None), "__mro__", ())
+    # In a class the name may be that of an inherited member, which is documented with its base.
+    for wanted in (name, *(f"{cls.__qualname__}.{name}" for cls in classes)):
+        documented = env.domains["py"].find_obj(env, None, None, wanted, node["reftype"], 1)
+        if len(documented) == 1:
+            found, entry = documented[0]
+            return make_refnode(
+                app.builder, node["refdoc"], entry.docname, entry.node_id, contnode, found
+            )
+    places = [*classes, here, builtins, *map(importlib.import_module, MODULES)]
     if any(_has(place, name) for place in places) or _can_be_imported(name):
         return contnode
     return None
@@ -75,9 +78,10 @@ def _can_be_imported(name: str) -> bool:
 
 def _has(found: Any, attributes: str) -> bool:
     for attribute in attributes.split("."):
-        if not hasattr(found, attribute):
+        annotated = attribute in getattr(found, "__annotations__", ())
+        if not annotated and not hasattr(found, attribute):
             return False
-        found = getattr(found, attribute)
+        found = getattr(found, attribute, None)
     return True
 
 
