@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -24,10 +25,14 @@ FLAGS = [
 ]
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
     for item in items:
-        # The first test may have to install a browser.
-        item.add_marker(pytest.mark.timeout(900))
+        if item.path.is_relative_to(here):
+            # The first one may have to install a browser.
+            item.add_marker(pytest.mark.timeout(900))
+            break
 
 
 @pytest.fixture(scope="session")
@@ -48,15 +53,16 @@ def browser(chromium: str) -> Iterator[Browser]:
 @pytest.fixture(scope="package")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ExampleSite]:
     """A running example site that the tests of this folder share; each takes rooms of its own."""
-    site = ExampleSite(tmp_path_factory.mktemp("site")).start()
+    # Without the autoreloader: whoever edits the package meanwhile shall not cut the connections.
+    site = ExampleSite(tmp_path_factory.mktemp("site"), "--noreload").start()
     yield site
     site.stop()
     assert "Traceback" not in site.output(), site.output()
 
 
 @pytest.fixture
-def own_site(tmp_path: Any) -> Iterator[ExampleSite]:
-    """A running example site for one test, which may stop and start it."""
+def own_site(tmp_path: Path) -> Iterator[ExampleSite]:
+    """The example site as the demo command alone serves it, for a test that stops and starts it."""
     site = ExampleSite(tmp_path).start()
     yield site
     site.stop()

@@ -19,17 +19,18 @@ STOP_SECONDS = 10
 class ExampleSite:
     """``manage.py demo`` in a process group of its own; it keeps its port across restarts."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *arguments: str) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._folder = folder
+        self._arguments = arguments
         self._process: subprocess.Popen[bytes] | None = None
         self._log: IO[bytes] | None = None
 
     def start(self) -> Self:
         self._log = (self._folder / "server.log").open("ab")
         self._process = subprocess.Popen(
-            [sys.executable, str(CHAT / "manage.py"), "demo"],
+            [sys.executable, str(CHAT / "manage.py"), "demo", *self._arguments],
             env=self._environment(),
             cwd=self._folder,
             stdout=self._log,

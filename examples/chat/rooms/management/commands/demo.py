@@ -22,7 +22,14 @@ class Command(BaseCommand):
             help="TCP port, 1 to 65535 (default: PORT from the environment, else 8000).",
         )
 
-    def handle(self, *args: Any, port: str, **options: Any) -> None:
+        parser.add_argument(
+            "--noreload",
+            action="store_false",
+            dest="use_reloader",
+            help="Do not restart the server when a file changes.",
+        )
+
+    def handle(self, *args: Any, port: str, use_reloader: bool, **options: Any) -> None:
         # The autoreloader runs this command again in a child, at each change of a file: by then
         # everything is prepared, and the port is taken by ourselves.
         if os.environ.get(DJANGO_AUTORELOAD_ENV) != "true":
@@ -32,7 +39,7 @@ class Command(BaseCommand):
             self.stdout.write(
                 f"\nThe chat is at {url} - open it in two windows.\nCtrl-C stops it.\n"
             )
-        call_command("runserver", f"{HOST}:{port}")
+        call_command("runserver", f"{HOST}:{port}", use_reloader=use_reloader)
 
 
 def read_port(text: str) -> int:
