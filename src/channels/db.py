@@ -5,6 +5,7 @@ from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 from asgiref.sync import SyncToAsync, sync_to_async
 from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from channels.threads import current_strand, is_tended_thread
 
@@ -20,8 +21,15 @@ def close_old_connections(**kwargs: Any) -> None:
     at each call, so that a test suite may replace it.
     """
     for connection in connections.all(initialized_only=True):
-        if not connection.in_atomic_block:
+        if not connection.in_atomic_block and not _lives_in_memory(connection):
             connection.close_if_unusable_or_obsolete()
+
+
+def _lives_in_memory(connection: BaseDatabaseWrapper) -> bool:
+    # Django never closes such a connection. To ask whether it is old would be a use of the
+    # database, which pytest-django forbids to tests that did not ask for one; the connection that
+    # an earlier test left in a thread of the pool would fail them.
+    return connection.vendor == "sqlite" and connection.is_in_memory_db()  # type: ignore[attr-defined]
 
 
 class DatabaseSyncToAsync(SyncToAsync[P, T], Generic[P, T]):
