@@ -466,7 +466,7 @@ class TestSessionFromAbove:
         assert dict(SessionStore(key).items()) == {"first": 1, "basket": "apples"}
 
     async def test_unresolved_is_resolved(self) -> None:
-        lazy = LazyObject()
+        lazy: Any = LazyObject()
         wrapper = InstanceSessionWrapper({"session": lazy, "cookies": {}}, Wire().send)
         assert wrapper.activated is False
         await wrapper.resolve_session()
