@@ -7,7 +7,7 @@ A consumer's method is called for each event, one at a time: ``websocket.receive
 
 import functools
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, ClassVar, Protocol, cast
 
 from asgiref.sync import async_to_sync
@@ -27,7 +27,8 @@ class ConsumerApplication(Protocol):
     consumer_class: type[Any]
     consumer_initkwargs: dict[str, Any]
 
-    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[Any]: ...
+    # A coroutine, and not just any awaitable: Django's path() is typed to take nothing less.
+    def __call__(self, scope: Any, receive: Any, send: Any, /) -> Coroutine[Any, Any, Any]: ...
 
 
 def get_handler_name(message: Message) -> str:

@@ -14,6 +14,10 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 
 
 class ASGIApplication(Protocol):
-    """A callable that serves one connection."""
+    """A callable that serves one connection.
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> Any: ...
+    Loose in its parameters, because everybody types them differently: Django's handler, asgiref's
+    own types, middleware without annotations.
+    """
+
+    def __call__(self, scope: Any, receive: Any, send: Any, /) -> Awaitable[Any]: ...
