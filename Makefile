@@ -53,7 +53,7 @@ browser: dev-env ## drive the example site in Chromium
 # The same tests also run on ours, as part of `unit`.
 behaviours-upstream: upstream-env ## run tests/behaviours against upstream Channels
 	@$(UPSTREAM_PY) $(PYTEST) --totals=test-results/behaviours-upstream.json \
-		-c tests/behaviours/pytest.ini -m "not slow" tests/behaviours
+		-c tests/behaviours/pytest.ini tests/behaviours
 
 # -- what takes longer ---------------------------------------------------------------------------
 
