@@ -206,8 +206,9 @@ async def test_unknown_type_from_the_layer(consumer: type[AsyncConsumer]) -> Non
     name = (await client.receive_output())["name"]
     layer = get_channel_layer()
     await layer.send(name, {"type": "test.unheard"})
-    with pytest.raises(ValueError, match=r"^No handler for message type test\.unheard$"):
+    with pytest.raises(ValueError) as caught:
         await client.wait()
+    assert str(caught.value) == "No handler for message type test.unheard"
 
 
 @both

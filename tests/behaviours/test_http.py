@@ -315,8 +315,9 @@ async def test_client_leaves() -> None:
         async def disconnect(self) -> None:
             order.append("disconnect")
 
-    client = await run(Streams.as_asgi(), http_scope(), REQUEST, {"type": "http.disconnect"})
+    client = await run(Streams.as_asgi(), http_scope(), REQUEST)
     assert (await client.receive_output())["type"] == "http.response.start"
+    await client.send_input({"type": "http.disconnect"})
     await turns()
     assert order == expected(upstream=[], ours=["cancelled", "disconnect"])
     release.set()

@@ -51,7 +51,7 @@ channels.testing.http: HttpCommunicator
 channels.testing.live: ChannelsLiveServerTestCase DaphneProcess make_application
 channels.testing.live: set_database_connection
 channels.testing.websocket: WebsocketCommunicator
-channels.utils: await_many_dispatch name_that_thing
+channels.utils: await_many_dispatch
 """
 
 

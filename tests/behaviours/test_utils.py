@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from channels.utils import await_many_dispatch, name_that_thing
+from channels.utils import await_many_dispatch
 from tests.behaviours.lines import behaviour
 from tests.behaviours.tools import turns
 
@@ -113,10 +113,3 @@ async def test_error_of_a_callable() -> None:
 
     with pytest.raises(Done):
         await await_many_dispatch([fails], dispatch)
-
-
-@behaviour("Utils: name_that_thing names functions, classes and instances by their path")
-def test_name_that_thing() -> None:
-    assert name_that_thing(Done) == f"{__name__}.Done"
-    assert name_that_thing(turns) == "tests.behaviours.tools.turns"
-    assert name_that_thing(Done()) == f"{__name__}.Done"

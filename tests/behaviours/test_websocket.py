@@ -350,15 +350,16 @@ async def test_second_accept(base: type) -> None:
 
 
 @families
-@behaviour("Generic websocket: after close() every send and close")
-@differs(upstream="goes to the server, which may raise", ours="is a no-op that returns False")
+@behaviour("Generic websocket: after close() every send and a further close")
+@differs(upstream="go to the server, which may raise", ours="are no-ops, and send() returns False")
 async def test_send_after_close(base: type) -> None:
     answers: list[Any] = []
 
     def receive(self: Any, **kwargs: Any) -> Steps:
         yield self.close(4000)
         answers.append((yield self.send("late")))
-        answers.append((yield self.close()))
+        yield self.close()
+        answers.append((yield self.send(bytes_data=b"later")))
 
     async with connected(written_for(base, receive=receive).as_asgi()) as client:
         await client.send_to(text_data="go")
@@ -367,7 +368,7 @@ async def test_send_after_close(base: type) -> None:
         while not await client.receive_nothing(timeout=0.01):
             sent.append((await client.receive_output())["type"])
     close, send = "websocket.close", "websocket.send"
-    assert sent == expected(upstream=[close, send, close], ours=[close])
+    assert sent == expected(upstream=[close, send, close, send], ours=[close])
     assert answers == expected(upstream=[None, None], ours=[False, False])
 
 
