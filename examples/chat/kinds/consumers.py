@@ -4,9 +4,10 @@ import asyncio
 import json
 from datetime import datetime
 
+from django.utils import timezone
+
 from channels.generic.http import AsyncHttpConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer, WebsocketConsumer
-from django.utils import timezone
 
 ANNOUNCEMENTS = "kinds.announcements"
 

@@ -8,10 +8,9 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qs
 
-from channels.generic.websocket import AsyncJsonWebsocketConsumer
-
 from channels.db import database_sync_to_async
 from channels.exceptions import ChannelFull
+from channels.generic.websocket import AsyncJsonWebsocketConsumer
 from rooms.identity import SESSION_KEY, to_person
 from rooms.models import MAX_MESSAGE_LENGTH, messages_after, post_message
 from rooms.names import BadRoomNameError, clean_room_name, room_group

@@ -25,7 +25,7 @@ def clean_room_name(text: str) -> str:
         BadRoomNameError: the text is empty, too long, or cannot be a part of a URL.
     """
     text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).lower())
-    name = "-".join(text.removeprefix("#").split())
+    name = "-".join(text.strip().removeprefix("#").split())
     if not name:
         raise BadRoomNameError("Type a name for the room.")
     if len(name) > MAX_LENGTH:
