@@ -5,6 +5,8 @@ VENV ?= .venv
 UPSTREAM_VENV ?= .venv-upstream
 PORT ?= 8000
 export PORT
+# A variable that somebody exported for another project must not choose the settings of this one.
+unexport DJANGO_SETTINGS_MODULE
 
 PY := $(VENV)/bin/python
 UPSTREAM_PY := $(UPSTREAM_VENV)/bin/python
