@@ -354,8 +354,11 @@ class TestAuthMiddleware(AuthTestCase):
 
     def test_a_user_from_above_stays(self) -> None:
         """Tests put one into the scope of a communicator."""
-        scope = websocket("/", user=self.other)
-        assert async_to_sync(call)(AuthMiddlewareStack(self.user_seen), scope) is self.other
+        scope = websocket("/", self.browser(self.session_of(self.user)), user=self.other)
+        with self.assertNumQueries(0):
+            seen = async_to_sync(call)(AuthMiddlewareStack(self.user_seen), scope)
+        assert seen is self.other
+        assert "_wrapped" not in vars(seen)
 
     def test_a_lazy_user_from_above_is_resolved(self) -> None:
         lazy = UserLazyObject()
@@ -385,6 +388,21 @@ class TestAuthMiddleware(AuthTestCase):
 
         scope = websocket("/", session={})
         assert async_to_sync(call)(ByToken(self.user_seen), scope) == other
+
+
+async def test_finds_the_user_in_the_connections_strand() -> None:
+    strands = []
+
+    class Watched(AuthMiddleware):
+        async def resolve_scope(self, scope: Scope) -> None:
+            strands.append(current_strand())
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        strands.append(current_strand())
+
+    await call(Watched(application), websocket("/", session={}))
+    assert strands[0] is not None
+    assert strands[1] is strands[0]
 
 
 def test_the_stack_is_cookies_session_and_user() -> None:
