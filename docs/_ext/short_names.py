@@ -54,7 +54,9 @@ def resolve(
             return make_refnode(
                 app.builder, node["refdoc"], entry.docname, entry.node_id, contnode, found
             )
-    places = [*classes, here, builtins, *map(importlib.import_module, MODULES)]
+    # A class may be documented under another module than the one that it was written in.
+    written_in = [sys.modules[cls.__module__] for cls in classes]
+    places = [*classes, here, *written_in, builtins, *map(importlib.import_module, MODULES)]
     if any(_has(place, name) for place in places) or _can_be_imported(name):
         return contnode
     return None

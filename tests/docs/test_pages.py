@@ -25,9 +25,13 @@ DOCUMENTED_MODULES = [
     "channels.layers",
     "channels.security.websocket",
     "channels.testing",
+    "channels.testing.conformance",
     "channels.worker",
 ]
 """Modules that users import from. `channels.exceptions` is documented as a whole."""
+
+INTERNAL = {"channels.worker.Lane", "channels.worker.require_channel_name"}
+"""What modules without `__all__` define for themselves."""
 
 
 def public_names(module_name: str) -> set[str]:
@@ -41,6 +45,7 @@ def public_names(module_name: str) -> set[str]:
         if not name.startswith("_")
         and (inspect.isclass(value) or inspect.isfunction(value))
         and value.__module__ == module_name
+        and f"{module_name}.{name}" not in INTERNAL
     }
 
 
