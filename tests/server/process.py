@@ -31,7 +31,7 @@ class Process:
                 "DJANGO_RUNSERVER_HIDE_WARNING": "true",
                 **environment,
             },
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -73,6 +73,12 @@ class Process:
         pattern = r"development server at http://(\S+)/\n"
         return self.wait_for(pattern, times=times).group(1)
 
+    def say(self, line: str) -> None:
+        """A line on its standard input."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(line + "\n")
+        self._process.stdin.flush()
+
     def ctrl_c(self) -> None:
         """SIGINT to the whole group, as a terminal does it."""
         os.killpg(self._process.pid, signal.SIGINT)
@@ -94,8 +100,9 @@ class Process:
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait(LIMIT)
         self._reader.join(LIMIT)
-        assert self._process.stdout is not None
-        self._process.stdout.close()
+        for stream in (self._process.stdin, self._process.stdout):
+            assert stream is not None
+            stream.close()
 
 
 @contextmanager

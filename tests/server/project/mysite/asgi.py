@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import sys
+import time
 
 from django.core.asgi import get_asgi_application
 
@@ -15,6 +17,8 @@ async def application(scope, receive, send):
         await lifespan(receive, send)
     elif scope["type"] == "websocket":
         await websocket(scope, receive, send)
+    elif scope["type"] == "channel":
+        await worker(scope, receive)
     else:
         await django_application(scope, receive, send)
 
@@ -50,3 +54,16 @@ async def websocket(scope, receive, send):
             print("disconnected with", message["code"], flush=True)
             return
         await send({"type": "websocket.send", "text": f"{os.getpid()} {message['text']}"})
+
+
+async def worker(scope, receive):
+    """Handles a message for as long as nobody says anything on standard input."""
+    while True:
+        n = (await receive())["n"]
+        print("handling", n, flush=True)
+        if scope["channel"] == "blocking":
+            await asyncio.to_thread(time.sleep, 60)
+        await asyncio.to_thread(sys.stdin.readline)
+        print("handled", n, flush=True)
+        if n == 1:
+            raise RuntimeError("failed on purpose")
