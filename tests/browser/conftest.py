@@ -57,7 +57,14 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ExampleSite]:
     site = ExampleSite(tmp_path_factory.mktemp("site"), "--noreload").start()
     yield site
     site.stop()
-    assert "Traceback" not in site.output(), site.output()
+    expect_clean(site)
+
+
+def expect_clean(site: ExampleSite) -> None:
+    """The server's log, from start to Ctrl-C, holds no exception and no warning of Python's."""
+    output = site.output()
+    assert "Traceback" not in output, output
+    assert "Warning: " not in output, output
 
 
 @pytest.fixture
@@ -66,7 +73,7 @@ def own_site(tmp_path: Path) -> Iterator[ExampleSite]:
     site = ExampleSite(tmp_path).start()
     yield site
     site.stop()
-    assert "Traceback" not in site.output(), site.output()
+    expect_clean(site)
 
 
 @pytest.fixture

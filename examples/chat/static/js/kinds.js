@@ -53,8 +53,9 @@ function echo(id, compose, describe) {
   });
   card.onSubmit((form) => {
     const payload = compose(form);
-    sent.push({ payload, start: performance.now() });
+    // Written first: the time it takes to show the line is not the connection's.
     card.log("sent", describe(payload));
+    sent.push({ payload, start: performance.now() });
     socket.send(payload);
   });
 }
