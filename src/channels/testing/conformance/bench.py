@@ -130,7 +130,9 @@ class Bench:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for layer in self._made:
-            await close_layer(layer)
+            # Whether a layer can be closed is a check of its own.
+            with suppress(Exception):
+                await close_layer(layer)
 
 
 async def close_layer(layer: Layer) -> None:
@@ -146,6 +148,11 @@ async def close_layer(layer: Layer) -> None:
     if "flush" in getattr(layer, "extensions", ()):
         with suppress(NotImplementedError):
             await layer.flush()
+
+
+def first_line(error: Exception) -> str:
+    """What an exception says, in one line."""
+    return next(iter(str(error).splitlines()), repr(error))
 
 
 def numbered(count: int, start: int = 0) -> list[Message]:

@@ -9,6 +9,7 @@ from channels.testing.conformance.bench import (
     Lacking,
     Layer,
     expect,
+    first_line,
     numbered,
     numbers,
 )
@@ -59,14 +60,14 @@ async def group_add_is_in_effect(bench: Bench) -> None:
     layer = bench.layer
 
     async def join_and_send(number: int) -> None:
-        group = bench.name(f"group-{number % 5}-{number}")
+        group = bench.name(f"{number}-group")
         channel = await layer.new_channel()
         await layer.group_add(group, channel)
         await layer.group_send(group, {"type": "conformance.message", "number": number})
         came = numbers([await bench.receive(layer, channel)])
         expect(came == [number], f"member {number} got {came}")
 
-    await asyncio.gather(*(join_and_send(number) for number in range(20)))
+    await asyncio.gather(*(bench.task(join_and_send(number)) for number in range(20)))
 
 
 @check("groups")
@@ -102,7 +103,7 @@ async def group_without_members(bench: Bench) -> None:
 @check("groups")
 async def groups_are_separate(bench: Bench) -> None:
     """A member gets the messages of its groups and of no other group."""
-    one, two = bench.name("one"), bench.name("two")
+    one, two = bench.name("separate-one"), bench.name("separate-two")
     (in_one,) = await members_of(bench, bench.layer, one, 1)
     (in_both,) = await members_of(bench, bench.layer, two, 1)
     await bench.layer.group_add(one, in_both)
@@ -178,7 +179,7 @@ async def general_member(bench: Bench) -> None:
     try:
         await bench.layer.group_add(group, channel)
     except (TypeError, ValueError, RuntimeError) as error:
-        raise Lacking(f"it refuses general channels as members: {error}") from error
+        raise Lacking(f"it refuses general channels as members: {first_line(error)}") from error
     await bench.layer.group_send(group, dict(MESSAGE))
     try:
         await bench.receive(bench.layer, channel)
@@ -193,8 +194,8 @@ async def exclude(bench: Bench) -> None:
     first, second, third = await members_of(bench, bench.layer, group, 3)
     await bench.layer.group_send(group, dict(MESSAGE), exclude=[first, third])
     expect(
-        numbers(await bench.receive_all(bench.layer, second)) == [1],
-        "a member that was not excluded did not get the message once",
+        numbers([await bench.receive(bench.layer, second)]) == [1],
+        "a member that was not excluded got another message",
     )
     for channel in (first, third):
         came = numbers(await bench.receive_all(bench.layer, channel))

@@ -19,7 +19,7 @@ from channels.testing.conformance.groups import members_of
 async def flush(bench: Bench) -> None:
     """After ``flush`` no message waits any more, and the layer works."""
     layer = bench.layer
-    channel = bench.name("general")
+    channel = await layer.new_channel()
     await layer.send(channel, {"type": "conformance.message", "number": 1})
     await layer.flush()
     came = numbers(await bench.receive_all(layer, channel))
@@ -32,6 +32,7 @@ async def flush_ends_memberships(bench: Bench) -> None:
     layer, group = bench.layer, bench.name("group")
     (channel,) = await members_of(bench, layer, group, 1)
     await layer.flush()
+    await members_of(bench, layer, group, 1)
     await layer.group_send(group, {"type": "conformance.message", "number": 1})
     came = numbers(await bench.receive_all(layer, channel))
     expect(not came, f"a member of before the flush got {came}")
@@ -80,7 +81,7 @@ async def inbox(bench: Bench) -> None:
 async def inbox_leaves_its_groups(bench: Bench) -> None:
     """An inbox that is closed has left every group."""
     group = bench.name("group")
-    (channel,) = await members_of(bench, bench.layer, group, 1)
+    channel, _ = await members_of(bench, bench.layer, group, 2)
     attached = _attach(bench, channel, asyncio.Event())
     attached.close()
     attached.close()

@@ -16,7 +16,7 @@ async def capacity(bench: Bench) -> None:
     await fill(layer, channel, 3)
     expect(not await _accepts(layer, channel), "the fourth message was accepted at capacity 3")
     expect(
-        numbers(await bench.receive_many(layer, channel, 3)) == [0, 1, 2],
+        set(numbers(await bench.receive_many(layer, channel, 3))) == {0, 1, 2},
         "the messages that were accepted did not arrive",
     )
     expect(await _accepts(layer, channel), "a channel that was emptied accepts nothing")

@@ -49,9 +49,9 @@ async def plain_values(bench: Bench) -> None:
 @check()
 async def special_values(bench: Bench) -> None:
     """A value that ``send`` accepts arrives equal (a tuple may be a list); others it refuses."""
-    channel = await bench.layer.new_channel()
     changed: dict[str, str] = {}
     for key, value in {**SPECIAL, "tuple": (1, 2)}.items():
+        channel = await bench.layer.new_channel()
         try:
             await bench.layer.send(channel, {"type": "conformance.message", "value": value})
         except (TypeError, ValueError, OverflowError):
