@@ -19,7 +19,13 @@ author = "The Raceway authors"
 copyright = "The Raceway authors"
 release = version = installed_version("raceway")
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "short_names"]
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "short_names",
+    "differences",
+]
 exclude_patterns = ["_build", "tutorials/code"]
 nitpicky = True
 
