@@ -54,7 +54,8 @@ class Differences(SphinxDirective):
             text = ["| " + group + " | Channels | Raceway |", "|---|---|---|"]
             text += [f"| {_cell(r.line)} | {_cell(r.upstream)} | {_cell(r.ours)} |" for r in rows]
             found += self.parse_text_to_nodes("\n".join(text))
-        self.env.note_dependency(str(BEHAVIOURS))
+        for path in BEHAVIOURS.glob("test_*.py"):
+            self.env.note_dependency(str(path))
         return found
 
 

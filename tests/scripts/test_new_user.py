@@ -65,8 +65,10 @@ class Demo:
 
     def press_ctrl_c(self) -> None:
         os.killpg(self._process.pid, signal.SIGINT)
-        rest, _ = self._process.communicate(timeout=30)
-        self.output += rest
+        assert self._process.stdout is not None
+        # Not communicate(): it would miss what the loop above has read ahead.
+        self.output += self._process.stdout.read()
+        self._process.wait()
 
     def kill(self) -> None:
         with self._process as process:  # closes the pipe
