@@ -34,10 +34,10 @@ class Turn:
         try:
             await waiter
         except asyncio.CancelledError:
-            if waiter.cancelled():
-                self._queue.remove(waiter)
-            else:
+            if not waiter.cancelled():
                 self.give_back()
+            elif waiter in self._queue:  # give_back() may have passed it over already
+                self._queue.remove(waiter)
             raise
 
     def give_back(self) -> None:
