@@ -16,6 +16,7 @@ context variables, so that for the handlers the connection is one context.
 
 import asyncio
 import contextvars
+import functools
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any
@@ -39,6 +40,8 @@ ENDINGS = frozenset({"websocket.disconnect", "http.disconnect"})
 NORMAL_CLOSURE = 1000
 ABNORMAL_CLOSURE = 1006
 INTERNAL_ERROR = 1011
+
+Work = Callable[[], Coroutine[Any, Any, None]]
 
 
 class Connection:
@@ -118,7 +121,7 @@ class Connection:
         attach = getattr(layer, "attach", None)
         self._inbox = attach(channel, self._wake) if attach is not None else None
         if self._inbox is None:
-            self._start_layer_lane(self._pump(receive))
+            self._start_layer_lane(functools.partial(self._pump, receive))
 
     async def run(self) -> None:
         """Serve until the connection ends.
@@ -162,8 +165,8 @@ class Connection:
         connection: the client's own, or one made by us."""
         self._owed = ending
 
-    def start(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
-        """Run ``work`` beside the handlers. If it raises, the connection ends with that; when the
+    def start(self, work: Work) -> "asyncio.Task[None]":
+        """Run ``work()`` beside the handlers. If it raises, the connection ends with that; when the
         connection ends it is cancelled."""
         task = self._loop.create_task(self._guard(work))
         self._tasks.append(task)
@@ -171,7 +174,7 @@ class Connection:
 
     def stop_soon(self) -> None:
         """End the connection, without an error, after the handler in hand if there is one."""
-        self.start(self._stop())
+        self.start(self._stop)
 
     async def _stop(self) -> None:
         await self._turn.take()
@@ -228,11 +231,11 @@ class Connection:
     def _wake(self) -> None:
         """A message was put into the mailbox. Called on this loop, in the sender's context."""
         if self._layer_context is None:
-            self._start_layer_lane(self._follow_inbox())
+            self._start_layer_lane(self._follow_inbox)
         elif self._arrival is not None and not self._arrival.done():
             self._arrival.set_result(None)
 
-    def _start_layer_lane(self, work: Coroutine[Any, Any, None]) -> None:
+    def _start_layer_lane(self, work: Work) -> None:
         # What the client lane last left, never the context of whoever sends.
         self._layer_context = self._client_context
         self._client_context = None
@@ -272,9 +275,11 @@ class Connection:
             self._layer_ran = True
             self._turn.give_back()
 
-    async def _guard(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _guard(self, work: Work) -> None:
+        # Called here and not by whoever asks for the task: a connection can end before the task
+        # ran for the first time, and a coroutine that nobody awaits is a warning.
         try:
-            await work
+            await work()
         except asyncio.CancelledError as cancelled:
             if not (self._ended or self._ending):
                 self.fail(cancelled)  # raised by the work itself: nobody asked for it

@@ -97,7 +97,7 @@ class AsyncHttpConsumer(AsyncConsumer):
         self._connection.owe("http.disconnect")
         self.body.append(message.get("body", b""))
         if not message.get("more_body"):
-            self._handling = self._connection.start(self._handle())
+            self._handling = self._connection.start(self._handle)
 
     async def http_disconnect(self, message: Message) -> None:
         gate = self._connection.gate
