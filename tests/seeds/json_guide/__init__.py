@@ -1,0 +1,1 @@
+"""The second tutorial: a JSON consumer, step by step."""
