@@ -59,7 +59,9 @@ class GroupLog(Generic[T]):
         return Position(self.epoch, self.offset)
 
     def append(self, item: T, now: float) -> Position:
-        """Add an entry, in constant time; the oldest makes room where the log is full."""
+        """Add an entry; the oldest makes room where the log is full. Each entry costs the same,
+        the removal of expired ones included."""
+        self.trim(now)
         self.offset += 1
         self._entries.append((now + self.expiry, item))
         return Position(self.epoch, self.offset)

@@ -3,7 +3,7 @@
 import copy
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from channels.typing import Message
@@ -24,7 +24,9 @@ class Snapshot:
     __slots__ = ("_flat", "_message")
 
     def __init__(self, message: Message) -> None:
-        self._flat = all(type(value) in ATOMS for value in message.values())
+        self._flat = type(message) is dict and all(
+            type(value) in ATOMS for value in message.values()
+        )
         self._message = self._copy(message)
 
     def message(self) -> Message:
@@ -40,7 +42,7 @@ class Snapshot:
         if self._flat:
             return message.copy()
         try:
-            return {key: _copy_value(value) for key, value in message.items()}
+            return cast("Message", _copy_value(message))
         except RecursionError:
             # A message that contains itself; deepcopy keeps account of what it has seen.
             return copy.deepcopy(message)
