@@ -99,12 +99,6 @@ class UvicornServer:
         assert self._socket is not None
         try:
             await engine.serve(sockets=[self._socket])
-        except SystemExit:
-            # uvicorn's way to say that the lifespan start-up failed. It must not end the process.
-            raise ServerStartError(
-                "The application refused to start: "
-                + (self._application.refusal or "its lifespan start-up failed without a message.")
-            ) from None
         finally:
             with self._lock:
                 self._loop = self._engine = None
@@ -136,6 +130,7 @@ class _Engine(uvicorn.Server):
                 workers=1,
             )
         )
+        self._entrance = application
         self._stop_timeout = options.stop_timeout
         self._on_ready = on_ready
         self._leaving = asyncio.Event()
@@ -155,15 +150,23 @@ class _Engine(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         self._starting = asyncio.current_task()
         try:
-            await super().startup(sockets)
+            # When the lifespan start-up fails, uvicorn ends the process (SystemExit); its 0.35
+            # only leaves the server not started.
+            with suppress(SystemExit):
+                await super().startup(sockets)
         except asyncio.CancelledError:
             # leave() does it, because an application may never answer its lifespan start-up.
             if not self.should_exit:
                 raise
-        else:
-            self._on_ready()
+            return
         finally:
             self._starting = None
+        if not self.started:
+            raise ServerStartError(
+                "The application refused to start: "
+                + (self._entrance.refusal or "its lifespan start-up failed without a message.")
+            )
+        self._on_ready()
 
     async def main_loop(self) -> None:
         while not await self.on_tick(0):
