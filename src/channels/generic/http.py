@@ -95,7 +95,8 @@ class AsyncHttpConsumer(AsyncConsumer):
 
     async def http_request(self, message: Message) -> None:
         self._connection.owe("http.disconnect")
-        self.body.append(message.get("body", b""))
+        if "body" in message:
+            self.body.append(message["body"])
         if not message.get("more_body"):
             self._handling = self._connection.start(self._handle)
 

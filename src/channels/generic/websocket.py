@@ -66,9 +66,10 @@ class WebsocketConsumer(_OwnGroups, SyncConsumer):
         """
         self.accept()
 
-    def accept(self, subprotocol: str | None = None, headers: Headers | None = None) -> None:
-        """Accept the connection. After the first ``accept`` or ``close`` this does nothing."""
-        super().send(accept_event(subprotocol, headers))
+    def accept(self, subprotocol: str | None = None, headers: Headers | None = None) -> Any:
+        """Accept the connection. After the first ``accept`` or ``close`` this does nothing and
+        returns ``False``."""
+        return super().send(accept_event(subprotocol, headers))
 
     def websocket_receive(self, message: Message) -> None:
         self.receive(**frame_content(message))
@@ -94,12 +95,13 @@ class WebsocketConsumer(_OwnGroups, SyncConsumer):
             self.close(close)
         return answer
 
-    def close(self, code: int | bool | None = None, reason: str | None = None) -> None:
-        """Close the connection, or deny it if it was not accepted. A second close does nothing.
+    def close(self, code: int | bool | None = None, reason: str | None = None) -> Any:
+        """Close the connection, or deny it if it was not accepted. A second close does nothing
+        and returns ``False``.
 
         The consumer goes on until the ``websocket.disconnect`` event.
         """
-        super().send(close_event(code, reason))
+        return super().send(close_event(code, reason))
 
     def websocket_disconnect(self, message: Message) -> None:
         try:
@@ -179,9 +181,10 @@ class AsyncWebsocketConsumer(_OwnGroups, AsyncConsumer):
         """
         await self.accept()
 
-    async def accept(self, subprotocol: str | None = None, headers: Headers | None = None) -> None:
-        """Accept the connection. After the first ``accept`` or ``close`` this does nothing."""
-        await super().send(accept_event(subprotocol, headers))
+    async def accept(self, subprotocol: str | None = None, headers: Headers | None = None) -> Any:
+        """Accept the connection. After the first ``accept`` or ``close`` this does nothing and
+        returns ``False``."""
+        return await super().send(accept_event(subprotocol, headers))
 
     async def websocket_receive(self, message: Message) -> None:
         await self.receive(**frame_content(message))
@@ -189,7 +192,7 @@ class AsyncWebsocketConsumer(_OwnGroups, AsyncConsumer):
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         """A frame came; exactly one of the two is given."""
 
-    async def send(
+    async def send(  # type: ignore[override] # as in WebsocketConsumer
         self,
         text_data: str | None = None,
         bytes_data: bytes | str | None = None,
@@ -207,12 +210,13 @@ class AsyncWebsocketConsumer(_OwnGroups, AsyncConsumer):
             await self.close(close)
         return answer
 
-    async def close(self, code: int | bool | None = None, reason: str | None = None) -> None:
-        """Close the connection, or deny it if it was not accepted. A second close does nothing.
+    async def close(self, code: int | bool | None = None, reason: str | None = None) -> Any:
+        """Close the connection, or deny it if it was not accepted. A second close does nothing
+        and returns ``False``.
 
         The consumer goes on until the ``websocket.disconnect`` event.
         """
-        await super().send(close_event(code, reason))
+        return await super().send(close_event(code, reason))
 
     async def websocket_disconnect(self, message: Message) -> None:
         try:

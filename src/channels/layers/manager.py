@@ -27,7 +27,8 @@ class ChannelLayerManager:
 
         Raises:
             KeyError: no such alias.
-            InvalidChannelLayerError: its entry has no ``BACKEND``, or one that cannot be imported.
+            InvalidChannelLayerError: its entry has no ``BACKEND``, one that cannot be imported, or
+                a ``ROUTING`` of Channels 1.
         """
         return self._make_backend(name, self.configs[name].get("CONFIG", {}))
 
@@ -70,6 +71,10 @@ class ChannelLayerManager:
                 "'channels.layers.InMemoryChannelLayer'."
             )
             raise missing
+        if "ROUTING" in entry:
+            raise InvalidChannelLayerError(
+                f"ROUTING key found for {name} - this is no longer needed in Channels 2."
+            )
         try:
             backend = import_string(entry["BACKEND"])
         except ImportError as error:
