@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Self
 
@@ -51,7 +52,8 @@ class ExampleSite:
         """End it with Ctrl-C, which a terminal sends to the command and to its autoreloader."""
         if self._process is None:
             return
-        os.killpg(self._process.pid, signal.SIGINT)
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGINT)
         try:
             self._process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
@@ -63,7 +65,8 @@ class ExampleSite:
 
     def kill(self) -> None:
         if self._process is not None:
-            os.killpg(self._process.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it ended by itself
+                os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
         self._forget()
 
