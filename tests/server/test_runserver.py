@@ -15,8 +15,8 @@ from websockets.sync.client import ClientConnection, connect
 
 from tests.server.process import PROJECT, Process, manage
 
-PROMPT = 2.0
-"""Seconds in which a server without hindrance has to end. It takes some 0.1."""
+PROMPT = 5.0
+"""Seconds in which a server has to end. It takes some 0.1 where nothing else runs."""
 
 
 def open_websocket(address: str, path: str = "/ws/echo/") -> ClientConnection:
@@ -25,6 +25,13 @@ def open_websocket(address: str, path: str = "/ws/echo/") -> ClientConnection:
 
 def get(address: str, path: str = "/") -> httpx.Response:
     return httpx.get(f"http://{address}{path}", trust_env=False)
+
+
+def assert_ends_cleanly(server: Process) -> None:
+    status, took = server.end()
+    assert status == 0
+    assert took < PROMPT
+    assert "had not ended" not in server.text  # what is logged when applications are cancelled
 
 
 def closed_with(websocket: ClientConnection) -> int | None:
@@ -49,10 +56,8 @@ def test_http_and_websocket_are_served_logged_and_ended_by_ctrl_c():
         with open_websocket(address, "/ws/echo/?token=secret") as websocket:
             server.ctrl_c()
             assert closed_with(websocket) == 1012
-        status, took = server.end()
+        assert_ends_cleanly(server)
 
-    assert status == 0
-    assert took < PROMPT
     client = r"127\.0\.0\.1:\d+\]\n"
     for line in [
         rf"^HTTP GET / 200 \[\d+\.\d\d, {client}",
@@ -76,13 +81,15 @@ def test_http_and_websocket_are_served_logged_and_ended_by_ctrl_c():
     assert server.text.endswith("lifespan over\n")
 
 
-def test_sigterm_ends_it_as_cleanly():
-    with manage("runserver", "127.0.0.1:0", "--noreload") as server:
-        with open_websocket(server.wait_for_address()) as websocket:
+def test_sigterm_ends_it_as_cleanly_and_lines_can_be_coloured():
+    with manage("runserver", "127.0.0.1:0", "--noreload", "--force-color") as server:
+        address = server.wait_for_address()
+        get(address, "/nowhere/")
+        server.wait_for(r"\x1b\[\d+mHTTP GET /nowhere/ 404 \[.*\]\x1b\[0m\n")
+        with open_websocket(address) as websocket:
             server.send(signal.SIGTERM)
             assert closed_with(websocket) == 1012
-        status, took = server.end()
-    assert (status, took < PROMPT) == (0, True)
+        assert_ends_cleanly(server)
     assert "disconnected with 1012" in server.text
 
 
@@ -95,8 +102,7 @@ def test_an_open_response_does_not_keep_ctrl_c_waiting():
             server.ctrl_c()
             with pytest.raises(httpx.RemoteProtocolError):
                 next(parts)
-        status, took = server.end()
-    assert (status, took < PROMPT) == (0, True)
+        assert_ends_cleanly(server)
     assert "stream left" in server.text
 
 
@@ -110,7 +116,7 @@ def test_a_blocked_sync_view_cannot_keep_the_process_alive():
             status, took = server.end()
     # The view sleeps a minute. It is asked to end (1 s), cancelled (1 s), left behind (0.5 s).
     assert status == 0
-    assert took < 5
+    assert took < 2 * PROMPT
 
 
 def test_static_files_are_served_in_debug_only_and_not_with_nostatic():
@@ -211,8 +217,7 @@ def test_noasgi_is_djangos_own_without_a_word(reload):
     with manage("runserver", "127.0.0.1:0", "--noasgi", *reload) as server:
         assert get(server.wait_for_address()).text == "WSGIRequest at /"
         server.ctrl_c()
-        status, took = server.end()
-    assert (status, took < PROMPT) == (0, True)
+        assert_ends_cleanly(server)
     assert "ASGI" not in server.text
 
 
@@ -315,8 +320,7 @@ def test_a_changed_file_restarts_it_and_tells_the_clients(project):
             assert websocket.recv(timeout=5).split()[0] != first
             server.ctrl_c()
             assert closed_with(websocket) == 1012
-        status, took = server.end()
-    assert (status, took < PROMPT) == (0, True)
+        assert_ends_cleanly(server)
     assert server.text.count("disconnected with 1012") == 2
     assert "Traceback" not in server.text
 
@@ -327,8 +331,7 @@ def test_a_signal_to_the_parent_alone_ends_the_child_cleanly():
             with open_websocket(server.wait_for_address()) as websocket:
                 server.send(number)
                 assert closed_with(websocket) == 1012
-            status, took = server.end()
-        assert (status, took < PROMPT) == (0, True)
+            assert_ends_cleanly(server)
         assert "disconnected with 1012" in server.text
         assert "Traceback" not in server.text
 
