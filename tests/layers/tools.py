@@ -6,11 +6,13 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Coroutine, Iterator
-from concurrent.futures import Future
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import channels.layers
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 LAYERS = os.path.dirname(channels.layers.__file__)
 

@@ -28,21 +28,33 @@ class Reader(NamedTuple):
 class Box(Mailbox[Snapshot]):
     """A mailbox with its readers."""
 
-    __slots__ = ("listener", "waiters")
+    __slots__ = ("listener", "told_at", "waiters")
 
     def __init__(self, capacity: int) -> None:
         super().__init__(capacity)
         self.listener: Reader | None = None
         self.waiters: deque[Reader] | None = None
+        self.told_at = float("-inf")
+        """When a waiter was last told of a message. Until it runs it is in no other table."""
 
     @property
     def unread(self) -> bool:
         """Whether nobody is there to read it."""
         return self.listener is None and not self.waiters
 
-    def next_reader(self) -> Reader | None:
+    def next_reader(self, now: float) -> Reader | None:
         """Whom to tell of one new message: the one who waits longest, else the listener."""
-        return self.waiters.popleft() if self.waiters else self.listener
+        if self.waiters:
+            self.told_at = now
+            return self.waiters.popleft()
+        return self.listener
+
+    def leave(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Strike out the readers that live on ``loop``."""
+        if self.listener is not None and self.listener.loop is loop:
+            self.listener = None
+        if self.waiters:
+            self.waiters = deque(reader for reader in self.waiters if reader.loop is not loop)
 
 
 class Delivery:
@@ -75,30 +87,73 @@ class Delivery:
 
     def put(self, channel: str, snapshot: Snapshot) -> bool:
         """Put a message into one mailbox; ``False`` where it is full."""
-        return not self.fan_out((channel,), snapshot)
+        with self.lock:
+            full, awake = self.fill((channel,), snapshot)
+        self.wake(awake)
+        return not full
 
-    def fan_out(self, channels: Iterable[str], snapshot: Snapshot) -> list[str]:
-        """Put a message into many mailboxes; return the channels that were full."""
+    def fill(
+        self,
+        channels: Iterable[str],
+        snapshot: Snapshot,
+        leave_out: Callable[[str], bool] | None = None,
+    ) -> tuple[list[str], list[Reader]]:
+        """Put a message into many mailboxes; return the channels that were full, and the readers to
+        :meth:`wake` once the lock is free again. Call it with the lock.
+
+        Args:
+            leave_out: asked about each channel that nobody reads; ``True`` for none of the message.
+        """
         now = self._clock()
         expires_at = now + self._expiry
         full: list[str] = []
         awake: list[Reader] = []
         unread = 0
-        with self.lock:
-            for channel in channels:
-                box = self.boxes.get(channel) or self._open(channel)
-                if not box.put(snapshot, expires_at, now):
-                    full.append(channel)
-                    continue
-                reader = box.next_reader()
-                if reader is not None:
-                    awake.append(reader)
-                else:
-                    unread += 1
-                    self._unread.watch(channel, now)
-            self._sweep(now, 2 * (unread + 1))
-        _wake(awake)
-        return full
+        for channel in channels:
+            box = self.boxes.get(channel)
+            if (
+                leave_out is not None
+                and (box is None or (box.listener is None and not box.waiters))
+                and leave_out(channel)
+            ):
+                continue
+            if box is None:
+                box = self._open(channel)
+            if not box.put(snapshot, expires_at, now):
+                full.append(channel)
+                self._settle(channel, box, now)
+                continue
+            reader = box.next_reader(now)
+            if reader is not None:
+                awake.append(reader)
+            else:
+                unread += 1
+                self._unread.watch(channel, now)
+        self._sweep(now, 2 * (unread + 1))
+        return full, awake
+
+    def wake(self, readers: list[Reader]) -> None:
+        """Call each reader on its loop; one thread-safe call for each loop that is not this one.
+
+        Call it without the lock: the readers' code is not ours.
+        """
+        if not readers:
+            return
+        try:
+            here = asyncio.get_running_loop()
+        except RuntimeError:
+            here = None
+        elsewhere: dict[asyncio.AbstractEventLoop, list[Reader]] = {}
+        for reader in readers:
+            if reader.loop is here:
+                reader.wake()
+            else:
+                elsewhere.setdefault(reader.loop, []).append(reader)
+        for loop, sleepers in elsewhere.items():
+            try:
+                loop.call_soon_threadsafe(_wake_all, sleepers)
+            except RuntimeError:
+                self._forget_loop(loop)
 
     async def receive(self, channel: str) -> Snapshot:
         """Wait for a message.
@@ -121,15 +176,19 @@ class Delivery:
                 box.waiters.append(waiter)
             try:
                 await woken
-            except asyncio.CancelledError:
+            except BaseException:  # cancelled, or closed with its loop
                 self._abandon(channel, box, waiter)
                 raise
 
     def listen(self, channel: str, wake: Callable[[], None]) -> Box:
-        """Have ``wake`` called on the running loop whenever ``channel`` gets a message."""
+        """Have ``wake`` called on the running loop whenever ``channel`` gets a message, and soon if
+        it has one already."""
+        loop = asyncio.get_running_loop()
         with self.lock:
             box = self.boxes.get(channel) or self._open(channel)
-            box.listener = Reader(asyncio.get_running_loop(), wake)
+            box.listener = Reader(loop, wake)
+            if not box.empty():
+                loop.call_soon(wake)
             return box
 
     def ignore(self, channel: str, box: Box) -> None:
@@ -137,7 +196,7 @@ class Delivery:
         with self.lock:
             box.listener = None
             # Counted and not logged: that somebody left with mail unread is everyday life.
-            self._drops.counts["closed"] += box.qsize()
+            self._drops.count("closed", box.qsize())
             box.clear()
             self._settle(channel, box, self._clock())
 
@@ -149,10 +208,13 @@ class Delivery:
             self._settle(channel, box, now)
             return snapshot
 
-    def in_use(self, channel: str) -> bool:
-        """Whether somebody reads the channel at this moment."""
+    def last_read(self, channel: str, now: float) -> float:
+        """When somebody was last seen to read the channel: ``now`` while somebody does, the
+        beginning of time where its mailbox does not remember."""
         box = self.boxes.get(channel)
-        return box is not None and not box.unread
+        if box is None:
+            return float("-inf")
+        return box.told_at if box.unread else now
 
     def listened_to(self, channel: str) -> bool:
         """Whether a consumer owns the channel."""
@@ -182,7 +244,7 @@ class Delivery:
     def _settle(self, channel: str, box: Box, now: float) -> None:
         """After mail or readers left a mailbox: close it, keep it under watch, or neither."""
         if box.expired:
-            self._drops.note("expired", f"channel {channel!r}", box.expired, now)
+            self._drops.count("expired", box.expired, f"channel {channel!r}")
             box.expired = 0
         if not box.unread or self.boxes.get(channel) is not box:
             return
@@ -209,42 +271,39 @@ class Delivery:
 
     def _abandon(self, channel: str, box: Box, waiter: Reader) -> None:
         successor: Reader | None = None
+        now = self._clock()
         with self.lock:
             if box.waiters and waiter in box.waiters:
                 box.waiters.remove(waiter)
             elif not box.empty():
                 # It was told of a message and cancelled before it looked: somebody else must look.
-                successor = box.next_reader()
-            self._settle(channel, box, self._clock())
+                successor = box.next_reader(now)
+            self._settle(channel, box, now)
         if successor is not None:
-            _wake([successor])
+            self.wake([successor])
+
+    def _forget_loop(self, loop: asyncio.AbstractEventLoop) -> None:
+        """A loop was closed with readers on it: what they were told of is for others.
+
+        Looks at every mailbox, but only once for each loop that ends this way.
+        """
+        now = self._clock()
+        awake = []
+        with self.lock:
+            for channel, box in list(self.boxes.items()):
+                box.leave(loop)
+                for _ in range(box.qsize()):
+                    reader = box.next_reader(now)
+                    if reader is None:
+                        break
+                    awake.append(reader)
+                self._settle(channel, box, now)
+        self.wake(awake)
 
 
 def _resolve(future: "asyncio.Future[None]") -> None:
     if not future.done():
         future.set_result(None)
-
-
-def _wake(readers: list[Reader]) -> None:
-    """Call each reader on its loop; one thread-safe call for each loop that is not this one."""
-    if not readers:
-        return
-    try:
-        here = asyncio.get_running_loop()
-    except RuntimeError:
-        here = None
-    elsewhere: dict[asyncio.AbstractEventLoop, list[Reader]] = {}
-    for reader in readers:
-        if reader.loop is here:
-            reader.wake()
-        else:
-            elsewhere.setdefault(reader.loop, []).append(reader)
-    for loop, sleepers in elsewhere.items():
-        try:
-            loop.call_soon_threadsafe(_wake_all, sleepers)
-        except RuntimeError:
-            # The loop is closed, so nobody can be waiting there any more.
-            continue
 
 
 def _wake_all(readers: list[Reader]) -> None:

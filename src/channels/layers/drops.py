@@ -1,7 +1,9 @@
 """What a layer did not deliver: counted by reason, and said in the log, but not once a message."""
 
 import logging
+import threading
 from collections import Counter
+from collections.abc import Callable
 
 logger = logging.getLogger("django.channels.layers")
 
@@ -9,30 +11,51 @@ SECONDS_BETWEEN_LINES = 60.0
 
 
 class Drops:
-    """Counts of dropped messages by reason.
+    """Counts of dropped messages by reason. May be used from any thread.
 
     The first drop for a reason is logged at WARNING, later ones together once a minute: a room that
     overflows must not fill the disk as well.
+
+    Counting and logging are two steps, because messages are dropped while a layer holds its lock,
+    and a log handler is somebody else's code with locks of its own. It may even send to the layer.
     """
 
-    def __init__(self, layer: str) -> None:
+    def __init__(self, layer: str, clock: Callable[[], float]) -> None:
         self.counts: Counter[str] = Counter()
         self._layer = layer
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._unsaid: dict[str, str] = {}
         self._said: dict[str, tuple[float, int]] = {}
 
-    def note(self, reason: str, where: str, number: int, now: float) -> None:
-        """Count ``number`` messages dropped for ``reason``; ``where`` is a group or channel."""
-        self.counts[reason] += number
-        said_at, said_count = self._said.get(reason, (float("-inf"), 0))
-        if now - said_at < SECONDS_BETWEEN_LINES:
+    def count(self, reason: str, number: int = 1, where: str | None = None) -> None:
+        """Count ``number`` dropped messages. With ``where``, a group or channel, the log shall hear
+        of it."""
+        with self._lock:
+            self.counts[reason] += number
+            if where is not None:
+                self._unsaid[reason] = where
+
+    def report(self) -> None:
+        """Log what is due. Call it without a lock."""
+        if not self._unsaid:
             return
-        total = self.counts[reason]
-        self._said[reason] = (now, total)
-        logger.warning(
-            "%s dropped %d message(s), the last for %s: %s. Read faster, raise the capacity, "
-            "or send less.",
-            self._layer,
-            total - said_count,
-            where,
-            reason,
-        )
+        now = self._clock()
+        lines = []
+        with self._lock:
+            for reason, where in list(self._unsaid.items()):
+                said_at, said_count = self._said.get(reason, (float("-inf"), 0))
+                if now - said_at >= SECONDS_BETWEEN_LINES:
+                    total = self.counts[reason]
+                    lines.append((total - said_count, where, reason))
+                    self._said[reason] = (now, total)
+                    del self._unsaid[reason]
+        for number, where, reason in lines:
+            logger.warning(
+                "%s dropped %d message(s), the last for %s: %s. Read faster, raise the capacity, "
+                "or send less.",
+                self._layer,
+                number,
+                where,
+                reason,
+            )

@@ -55,8 +55,8 @@ class Memberships:
         """When the membership was last used, or ``None`` where there is none."""
         if channel not in self.groups.get(group, ()):
             return None
-        joined = self._joined[channel][group]
-        return max(joined, self._used.get(channel, joined))
+        joined = self._joined.get(channel, {}).get(group)
+        return None if joined is None else max(joined, self._used.get(channel, joined))
 
     def clear(self) -> None:
         self.groups.clear()

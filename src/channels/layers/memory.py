@@ -2,9 +2,8 @@
 
 import time
 from collections.abc import Callable, Collection, Mapping
-from random import choices
+from functools import partial
 from secrets import token_hex
-from string import ascii_letters
 from typing import Any, ClassVar
 
 from channels.exceptions import ChannelFull
@@ -53,7 +52,7 @@ class InMemoryChannelLayer(BaseChannelLayer):
         )
         self.channel_capacity = self.compile_capacities(channel_capacity or {})
         self.group_expiry = group_expiry
-        self.drops = Drops(type(self).__name__)
+        self.drops = Drops(type(self).__name__, clock)
         self._clock = clock
         self._delivery = Delivery(self.get_capacity, expiry, clock, self.drops)
         self._memberships = Memberships()
@@ -68,24 +67,31 @@ class InMemoryChannelLayer(BaseChannelLayer):
 
     @property
     def groups(self) -> dict[str, dict[str, float]]:
-        """Members by group, with the time of their last use; a group is there while it has any."""
+        """Members by group, with the time of joining; a group is there while it has any."""
         return self._memberships.groups
 
     async def send(self, channel: str, message: Message) -> None:
         self.require_valid_message(message)
         self.require_valid_channel_name(channel)
-        if not self._delivery.put(channel, Snapshot(message)):
+        accepted = self._delivery.put(channel, Snapshot(message))
+        self.drops.report()
+        if not accepted:
             raise ChannelFull(channel)
 
     async def receive(self, channel: str) -> Message:
         self.require_valid_channel_name(channel)
-        snapshot = await self._delivery.receive(channel)
-        with self._delivery.lock:
-            self._memberships.touch(channel, self._clock())
+        try:
+            snapshot = await self._delivery.receive(channel)
+        finally:
+            # A caller that gave up waiting has used its memberships too.
+            with self._delivery.lock:
+                self._memberships.touch(channel, self._clock())
+        self.drops.report()
         return snapshot.message()
 
     async def new_channel(self, prefix: str = "specific.") -> str:
-        return f"{prefix.rstrip('.')}.inmemory!{''.join(choices(ascii_letters, k=12))}"  # noqa: S311
+        # Not by `random`, whose state test tools reset: two consumers would get the same name.
+        return f"{prefix.rstrip('.')}.inmemory!{token_hex(8)}"
 
     def attach(self, channel: str, wake: Callable[[], None]) -> Inbox | None:
         if _is_replaced(self, "receive"):
@@ -100,7 +106,7 @@ class InMemoryChannelLayer(BaseChannelLayer):
             self._memberships.join(group, channel, now)
             if not self._delivery.listened_to(channel):
                 self._leases.watch((group, channel), now)
-            self._sweep(now)
+            self._end_leases(now)
 
     async def group_discard(self, group: str, channel: str) -> None:
         self.require_valid_channel_name(channel)
@@ -116,22 +122,36 @@ class InMemoryChannelLayer(BaseChannelLayer):
         Members see a group's messages in the order of their positions. A member that is at its
         capacity does not get the message; that is counted in :attr:`drops` and logged.
         """
+        if isinstance(exclude, str):
+            raise TypeError(
+                f"exclude is the string {exclude!r:.200}; give a collection of channel names, such "
+                f"as [{exclude!r:.200}]."
+            )
         self.require_valid_message(message, "Message is not a dict")
         self.require_valid_group_name(group)
         snapshot = Snapshot(message)
+        excluded = frozenset(exclude)
+        recorded = _is_replaced(self, "send")
+        full: list[str] = []
         now = self._clock()
+        is_over = partial(self._end_if_over, group, now=now)
         with self._delivery.lock:
-            self._sweep(now)
+            self._end_leases(now)
+            self._end_logs(now)
             position = self._log(group, now).append(snapshot, now)
             members = [
-                channel for channel in self._memberships.members(group) if channel not in exclude
+                channel for channel in self._memberships.members(group) if channel not in excluded
             ]
-            if not _is_replaced(self, "send"):
-                full = self._delivery.fan_out(members, snapshot)
-        if _is_replaced(self, "send"):
-            full = await self._send_one_by_one(members, message)
-        if full:
-            self.drops.note("full", f"group {group!r}", len(full), now)
+            if recorded:
+                members = [channel for channel in members if not is_over(channel)]
+            else:
+                full, awake = self._delivery.fill(members, snapshot, leave_out=is_over)
+        if recorded:
+            await self._send_one_by_one(group, members, message)
+        else:
+            self._delivery.wake(awake)
+            self._count_full(group, full)
+        self.drops.report()
         return position
 
     async def flush(self) -> None:
@@ -150,7 +170,11 @@ class InMemoryChannelLayer(BaseChannelLayer):
         now = self._clock()
         with self._delivery.lock:
             self._delivery.drop_expired()
-            self._sweep(now, most=len(self._leases) + len(self._ends_of_logs))
+            for group, members in list(self._memberships.groups.items()):
+                for channel in list(members):
+                    self._end_if_over(group, channel, now)
+            self._end_logs(now, most=len(self._ends_of_logs))
+        self.drops.report()
 
     def _remove_from_groups(self, channel: str) -> None:
         """End every membership of a channel."""
@@ -162,14 +186,25 @@ class InMemoryChannelLayer(BaseChannelLayer):
         self._memberships.leave(group, channel)
         self._leases.forget((group, channel))
 
-    async def _send_one_by_one(self, members: list[str], message: Message) -> list[str]:
-        full = []
+    async def _send_one_by_one(self, group: str, members: list[str], message: Message) -> None:
+        """Have the ``send`` of a subclass deliver. What it raises for one member keeps nothing from
+        the others."""
+        full: list[str] = []
+        failure: Exception | None = None
         for channel in members:
             try:
                 await self.send(channel, message)
             except ChannelFull:
                 full.append(channel)
-        return full
+            except Exception as error:
+                failure = failure or error
+        self._count_full(group, full)
+        if failure is not None:
+            raise failure
+
+    def _count_full(self, group: str, channels: list[str]) -> None:
+        if channels:
+            self.drops.count("full", len(channels), f"group {group!r}")
 
     def _log(self, group: str, now: float) -> GroupLog[Snapshot]:
         log = self._logs.get(group)
@@ -178,30 +213,42 @@ class InMemoryChannelLayer(BaseChannelLayer):
             self._ends_of_logs.watch(group, now)
         return log
 
-    def _sweep(self, now: float, most: int = 2) -> None:
-        """Look at a few things whose time may have come: more than a call can add, so that tables
-        stay bounded and no call pays for what it does not touch."""
+    # A call looks at up to two things whose time may have come: more than it can add, so that the
+    # tables stay bounded and no call pays for what it does not touch.
+
+    def _end_leases(self, now: float, most: int = 2) -> None:
         for _ in range(most):
             lease = self._leases.pop_due(now)
-            if lease is not None:
-                self._review_membership(*lease, now)
+            if lease is None:
+                return
+            self._review_membership(*lease, now)
+
+    def _end_logs(self, now: float, most: int = 2) -> None:
+        for _ in range(most):
             group = self._ends_of_logs.pop_due(now)
-            if group is not None:
-                self._review_log(group, now)
+            if group is None:
+                return
+            self._review_log(group, now)
 
     def _review_membership(self, group: str, channel: str, now: float) -> None:
+        if not self._end_if_over(group, channel, now) and not self._delivery.listened_to(channel):
+            self._leases.watch((group, channel), now)
+
+    def _end_if_over(self, group: str, channel: str, now: float) -> bool:
         """End a membership that nobody used for ``group_expiry`` seconds."""
         last_used = self._memberships.last_used(group, channel)
-        if last_used is None or self._delivery.listened_to(channel):
-            return
-        if last_used + self.group_expiry <= now and not self._delivery.in_use(channel):
-            self._memberships.leave(group, channel)
-        else:
-            self._leases.watch((group, channel), now)
+        if last_used is not None:
+            last_used = max(last_used, self._delivery.last_read(channel, now))
+            if last_used + self.group_expiry > now:
+                return False
+        self._leave(group, channel)
+        return True
 
     def _review_log(self, group: str, now: float) -> None:
         """Forget a log that is empty and whose group has no members."""
-        if self._logs[group].empty_at <= now and group not in self._memberships.groups:
+        log = self._logs[group]
+        log.trim(now)
+        if log.empty_at <= now and group not in self._memberships.groups:
             del self._logs[group]
         else:
             self._ends_of_logs.watch(group, now)
@@ -210,22 +257,28 @@ class InMemoryChannelLayer(BaseChannelLayer):
 class _Inbox:
     """A consumer's hold on its mailbox."""
 
-    __slots__ = ("_box", "_channel", "_layer")
+    __slots__ = ("_box", "_channel", "_layer", "_listener")
 
     def __init__(self, layer: InMemoryChannelLayer, channel: str, box: Box) -> None:
         self._layer = layer
         self._channel = channel
         self._box = box
+        self._listener = box.listener
 
     def take(self) -> Snapshot | None:
-        return self._layer._delivery.take(self._channel, self._box)
+        snapshot = self._layer._delivery.take(self._channel, self._box)
+        self._layer.drops.report()
+        return snapshot
 
     def count_drop(self, reason: str) -> None:
-        self._layer.drops.counts[reason] += 1
+        self._layer.drops.count(reason)
 
     def close(self) -> None:
-        self._layer._remove_from_groups(self._channel)
-        self._layer._delivery.ignore(self._channel, self._box)
+        # One step: a membership that another thread made in between would have no lease.
+        with self._layer._delivery.lock:
+            if self._box.listener is self._listener:
+                self._layer._remove_from_groups(self._channel)
+                self._layer._delivery.ignore(self._channel, self._box)
 
 
 _OWN = {"send": InMemoryChannelLayer.send, "receive": InMemoryChannelLayer.receive}
