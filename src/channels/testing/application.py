@@ -1,8 +1,10 @@
 """The communicator that the others build on: runs one application and speaks raw ASGI with it."""
 
 import asyncio
+import contextvars
 from typing import Any, cast
 
+from asgiref.sync import AsyncToSync, SyncToAsync, ThreadSensitiveContext
 from asgiref.testing import ApplicationCommunicator as AsgirefCommunicator
 
 from channels.testing.errors import ArgumentTypeError, message_type
@@ -31,8 +33,9 @@ class ApplicationCommunicator(AsgirefCommunicator):
     that nothing comes.
 
     **The database.** The communicator does not touch it: a connection that is inside a transaction
-    is never closed by :func:`channels.db.close_old_connections`, and under Django's ``TestCase``
-    the application's sync code runs in the thread of the test.
+    is never closed by :func:`channels.db.close_old_connections`, and under ``async_to_sync`` (so in
+    Django's test cases) all sync code of the application, Django's views included, runs in the
+    thread of the test and inside its transaction.
     """
 
     # A constructor that raised leaves an object behind whose __del__ asks for this.
@@ -40,6 +43,27 @@ class ApplicationCommunicator(AsgirefCommunicator):
 
     _shown: BaseException | None = None
     """The exception of the application, once a call has raised it."""
+
+    @property
+    def future(self) -> "asyncio.Task[Any]":
+        """The task that runs the application; started by the first look at it."""
+        if self._future is None:
+            self._future = asyncio.create_task(
+                self._serve(),
+                # Empty, as a server's would be: nothing that the test has set leaks in.
+                context=contextvars.Context(),
+            )
+        return self._future
+
+    async def _serve(self) -> Any:
+        callers_thread = AsyncToSync.loop_thread_executors.get(asyncio.get_running_loop())
+        if callers_thread is not None:
+            # Django's handler enters a ThreadSensitiveContext, hence a thread that does not see
+            # the transaction of the test. It makes none inside another one.
+            key = ThreadSensitiveContext()
+            SyncToAsync.context_to_thread_executor[key] = callers_thread
+            SyncToAsync.thread_sensitive_context.set(key)
+        return await self.application(self.scope, self.input_queue.get, self.output_queue.put)
 
     async def send_input(self, message: Message) -> None:
         """Give the application one message, without waiting until it was read.
@@ -53,7 +77,7 @@ class ApplicationCommunicator(AsgirefCommunicator):
             raise ArgumentTypeError(
                 f"{message!r} is not an ASGI message; send a dictionary with a 'type'"
             )
-        if self._running().done():
+        if self.future.done():
             self._raise_its_exception()
         await super().send_input(message)  # type: ignore[no-untyped-call]
 
@@ -69,7 +93,7 @@ class ApplicationCommunicator(AsgirefCommunicator):
             Exception: whatever the application raised. An exception comes before messages that were
                 sent earlier and not received yet.
         """
-        future = self._running()
+        future = self.future
         if future.done():
             self._raise_its_exception()
         message = await self._next_output(future, timeout)
@@ -89,7 +113,7 @@ class ApplicationCommunicator(AsgirefCommunicator):
         Raises:
             Exception: whatever the application raised meanwhile.
         """
-        future = self._running()
+        future = self.future
         if future.done():
             self._raise_its_exception()
         nothing: bool = await super().receive_nothing(  # type: ignore[no-untyped-call]
@@ -125,12 +149,9 @@ class ApplicationCommunicator(AsgirefCommunicator):
             if exceptions:
                 self._note_its_exception()
 
-    def _running(self) -> "asyncio.Task[Any]":
-        return cast("asyncio.Task[Any]", self.future)
-
     def _raise_its_exception(self) -> None:
         self._note_its_exception()
-        self._running().result()
+        self.future.result()
 
     def _note_its_exception(self) -> None:
         future = self._future

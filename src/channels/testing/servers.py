@@ -258,7 +258,8 @@ def refuse_databases_in_memory() -> None:
         )
         error.add_note(
             "The server runs in a process of its own, which cannot see "
-            f"{', '.join(sorted(found))}. Use LiveServerThread, which is the default of ProtocolServerProcess, or give the "
+            f"{', '.join(sorted(found))}. Use LiveServerThread, the default of "
+            "ProtocolServerProcess, or give the "
             "database a file: DATABASES[...]['TEST'] = {'NAME': BASE_DIR / 'test.sqlite3'}."
         )
         raise error

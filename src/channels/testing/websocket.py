@@ -199,7 +199,7 @@ class WebsocketCommunicator(ApplicationCommunicator):
             exc.add_note(f"Besides, the application ended with {error!r}.")
 
     def _raise_unless_shown(self, exc: BaseException | None) -> None:
-        future = self._running()
+        future = self.future
         if not future.cancelled() and future.exception() not in {None, self._shown, exc}:
             self._raise_its_exception()
 
