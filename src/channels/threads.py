@@ -11,17 +11,21 @@ back to exactly those threads that still hold one open.
 """
 
 import asyncio
+import os
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
+from functools import partial
 from typing import Any, ParamSpec, TypeAlias, TypeVar
 
 from asgiref.sync import AsyncToSync, SyncToAsync, ThreadSensitiveContext
+from django.conf import settings
 from django.core.signals import setting_changed
 from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from channels.conf import channels_setting
 
@@ -52,8 +56,12 @@ class Pool:
         worker = self._free_worker(strand.preferred)
         if worker is None:
             self._waiting.append(strand)
-        else:
+            return
+        try:
             worker.submit(strand.run, worker)
+        except RuntimeError:  # the system has no thread left, or the interpreter is going down
+            self._give_up(worker)
+            raise
 
     def next_after(self, worker: Worker) -> "Strand | None":
         """Who is to use ``worker`` now that a strand is done with it. The caller holds the lock."""
@@ -62,9 +70,36 @@ class Pool:
         self._idle.append(worker)
         return None
 
-    @property
-    def contended(self) -> bool:
-        return bool(self._waiting)
+    def run_if_idle(self, worker: Worker, job: Callable[[], None]) -> Future[None] | None:
+        """Run ``job`` on ``worker`` unless a strand has it; never waits for that strand."""
+        with self.lock:
+            if worker not in self._idle:
+                return None
+            self._idle.remove(worker)
+        done: Future[None] = Future()
+        done.set_running_or_notify_cancel()
+        worker.submit(self._run_job, worker, job, done)
+        return done
+
+    def take_turns(self, strand: "Strand") -> "Strand":
+        """Who is to use the worker of ``strand``, which has more to do: whoever waits longest, so
+        that nobody keeps a worker while others have none. The caller holds the lock."""
+        if not self._waiting:
+            return strand
+        self._waiting.append(strand)
+        return self._waiting.popleft()
+
+    def _run_job(self, worker: Worker, job: Callable[[], None], done: Future[None]) -> None:
+        error: BaseException | None = None
+        try:
+            job()
+        except BaseException as raised:
+            error = raised
+        with self.lock:
+            following = self.next_after(worker)
+        done.set_result(None) if error is None else done.set_exception(error)
+        if following is not None:
+            following.run(worker)
 
     def _free_worker(self, preferred: Worker | None) -> Worker | None:
         if preferred is not None and preferred in self._idle:
@@ -80,17 +115,24 @@ class Pool:
             return SyncToAsync.single_thread_executor
         return Worker(1, thread_name_prefix=f"channels-sync-{self._started}")
 
+    def _give_up(self, worker: Worker) -> None:
+        self._started -= 1
+        if worker is not SyncToAsync.single_thread_executor:
+            worker.shutdown(wait=False, cancel_futures=True)
+
 
 class Strand(Executor):
     """The serial lane of one connection: at most one call at a time, in the order of ``submit``.
 
-    It has no end of its own: a task that outlives the connection may go on using it.
+    A task that outlives the connection may go on using it; then old database connections are
+    closed before and after each call.
     """
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._calls: deque[tuple[Future[Any], Callable[[], Any]]] = deque()
         self._running = False
+        self._ended = False
         self._entered: set[Worker] = set()
         self._holding: set[Worker] = set()
         self.preferred: Worker | None = None
@@ -100,76 +142,111 @@ class Strand(Executor):
         with self._pool.lock:
             self._calls.append((future, lambda: fn(*args, **kwargs)))
             if not self._running:
+                try:
+                    self._pool.start(self)
+                except RuntimeError:
+                    self._calls.pop()
+                    raise
                 self._running = True
-                self._pool.start(self)
         return future
 
     def run(self, worker: Worker) -> None:
         """Work off what waits, on the thread of ``worker``, then pass the worker on."""
-        following: Strand | None = self
-        while following is not None:
-            following = following._run_turn(worker)
-
-    def _run_turn(self, worker: Worker) -> "Strand | None":
-        """Run calls until none is left or others wait; return the strand whose turn is next."""
-        self.preferred = worker
-        while True:
+        strand: Strand | None = self
+        while strand is not None:
             with self._pool.lock:
-                if not self._calls:
-                    self._running = False
-                    return self._pool.next_after(worker)
-                future, call = self._calls.popleft()
-            self._run_call(worker, future, call)
-            del future, call
+                call = strand._calls.popleft()
+            tell = strand._run_call(worker, *call)
             with self._pool.lock:
-                if self._calls and self._pool.contended:
-                    following = self._pool.next_after(worker)
-                    self._pool.start(self)
-                    return following
+                following = strand._next_on(worker)
+            # Only now: whoever is told must find the worker where it is to be from now on.
+            tell()
+            strand = following
+            del call, tell
 
-    def _run_call(self, worker: Worker, future: Future[Any], call: Callable[[], Any]) -> None:
+    def _next_on(self, worker: Worker) -> "Strand | None":
+        """Who is to use ``worker`` after a call of this strand. The caller holds the lock."""
+        if not self._calls:
+            self._running = False
+            return self._pool.next_after(worker)
+        return self._pool.take_turns(self)
+
+    def _run_call(
+        self, worker: Worker, future: Future[Any], call: Callable[[], Any]
+    ) -> Callable[[], None]:
+        """Run one call; the result tells its caller the outcome."""
         if not future.set_running_or_notify_cancel():
-            return
+            return lambda: None
+        self.preferred = worker
         _thread.strand = self
         try:
-            if worker not in self._entered:
+            if self._ended or worker not in self._entered:
                 _close_old_connections()
                 self._entered.add(worker)
-            result = call()
+            try:
+                result = call()
+            finally:
+                if self._ended:
+                    _close_old_connections()
         except BaseException as error:
-            self._leave(worker)
-            future.set_exception(error)
+            tell = partial(future.set_exception, error)
         else:
-            self._leave(worker)
-            future.set_result(result)
+            tell = partial(future.set_result, result)
+        self._leave(worker)
+        return tell
 
     def _leave(self, worker: Worker) -> None:
         """Note what the call left behind, before its caller goes on."""
         _thread.strand = None
-        if any(c.connection is not None for c in connections.all(initialized_only=True)):
+        left_open = _open_connections()
+        if left_open:
             self._holding.add(worker)
         else:
             self._holding.discard(worker)
+        if any(connection.errors_occurred for connection in left_open):
+            # It may be broken, and a task that runs for hours has no handler that ends: the next
+            # call is to look.
+            self._entered.discard(worker)
 
     @property
     def used(self) -> bool:
         """Whether a call was made since old connections were last closed."""
-        return bool(self._entered)
+        return bool(self._entered or self._holding)
 
     async def close_old_connections(self) -> None:
         """Have every thread that this strand used close its old database connections.
 
-        No thread is asked that holds none. Called after a handler that used the strand, and at the
-        connection's end.
+        No thread is asked that holds none, nor one that another strand has by now: that one closes
+        them before its own first call or after its handler, and may take its time. Called after a
+        handler that used the strand, and at the connection's end.
         """
         self._entered.clear()
-        workers = list(self._holding)
-        self._holding.clear()
-        for worker in workers:
-            await asyncio.wrap_future(worker.submit(_close_old_connections))
+        workers, self._holding = self._holding, set()
+        under_way = [
+            asyncio.wrap_future(done)
+            for worker in workers
+            if (done := self._pool.run_if_idle(worker, _close_old_connections)) is not None
+        ]
+        for closed in under_way:
+            await closed
+
+    async def end(self) -> None:
+        """The connection has ended; leave no old database connection behind."""
+        self._ended = True
+        if self.used:
+            await asyncio.shield(self.close_old_connections())
+
+
+def _open_connections() -> list[BaseDatabaseWrapper]:
+    """The database connections that this thread holds open."""
+    if not settings.configured:
+        return []  # nobody can have opened one, and Django refuses to be asked
+    return [c for c in connections.all(initialized_only=True) if c.connection is not None]
 
 
 def _close_old_connections() -> None:
+    if not settings.configured:
+        return
     # Looked up at each call: test suites replace the name in channels.db.
     from channels import db
 
@@ -214,8 +291,7 @@ async def strand() -> AsyncIterator[None]:
     finally:
         _current.reset(token)
         SyncToAsync.thread_sensitive_context.reset(key_token)
-        if own.used:
-            await asyncio.shield(own.close_old_connections())
+        await own.end()
 
 
 def _wants_strand() -> bool:
@@ -249,11 +325,19 @@ def _get_pool() -> Pool:
         return _pool
 
 
-def _forget_pool(*, setting: str, **_: Any) -> None:
+def _forget_pool_of_old_settings(*, setting: str, **_: Any) -> None:
     global _pool  # noqa: PLW0603
     if setting == "CHANNELS":
         # Strands that are alive keep the pool that they were made with.
         _pool = None
 
 
-setting_changed.connect(_forget_pool)
+def _forget_pool_of_parent() -> None:
+    """In a child made by ``fork`` the pool's threads do not exist, and its locks may be held."""
+    global _pool, _pool_lock
+    _pool, _pool_lock = None, threading.Lock()
+
+
+setting_changed.connect(_forget_pool_of_old_settings)
+if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
+    os.register_at_fork(after_in_child=_forget_pool_of_parent)
