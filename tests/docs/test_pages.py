@@ -25,6 +25,7 @@ DOCUMENTED_MODULES = [
     "channels.layers",
     "channels.security.websocket",
     "channels.testing",
+    "channels.testing.live",
     "channels.testing.conformance",
     "channels.worker",
 ]
@@ -62,7 +63,9 @@ def python_blocks() -> list[tuple[str, str]]:
 @pytest.mark.parametrize("module_name", DOCUMENTED_MODULES)
 def test_every_public_name_has_its_entry(module_name: str) -> None:
     pages = "".join(page.read_text("utf-8") for page in (DOCS / "reference").glob("*.md"))
-    entries = re.findall(r"^\.\. auto\w+:: channels\.(?:\w+\.)*(\w+)$", pages, re.MULTILINE)
+    entries = re.findall(
+        r"^\.\. (?:auto\w+|py:data):: channels\.(?:\w+\.)*(\w+)$", pages, re.MULTILINE
+    )
     entries += vars(exceptions)  # their page is that of the whole module
     missing = public_names(module_name) - set(entries)
     assert missing == set()
