@@ -213,3 +213,12 @@ def test_runworker_attributes() -> None:
         call_command(command, "one", verbosity=2)
         assert command.channel_layer is get_channel_layer()
     assert command.verbosity == 2
+
+
+@behaviour("runworker: says on the logger django.channels.worker which channels it runs")
+def test_runworker_logs(caplog: pytest.LogCaptureFixture) -> None:
+    with override_settings(**SETTINGS), caplog.at_level("INFO", "django.channels.worker"):
+        call_command(OwnCommand(), "one")
+    assert [record.getMessage() for record in caplog.records if "Running" in record.msg] == [
+        "Running worker for channels ['one']"
+    ]
