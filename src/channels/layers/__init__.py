@@ -31,6 +31,8 @@ def get_channel_layer(alias: str = DEFAULT_CHANNEL_LAYER) -> Any:
     try:
         return channel_layers[alias]
     except KeyError:
+        if alias in channel_layers:
+            raise  # the layer's own: a backend that is there and cannot be made
         return None
 
 

@@ -1,5 +1,7 @@
 """From the ``CHANNEL_LAYERS`` setting to layers."""
 
+import threading
+from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
@@ -10,9 +12,13 @@ from channels.exceptions import InvalidChannelLayerError
 
 
 class ChannelLayerManager:
-    """Makes layers from settings, one for each alias, when they are first asked for."""
+    """Makes layers from settings, one for each alias, when they are first asked for: the same one
+    for every thread."""
 
     def __init__(self) -> None:
+        # Two threads that ask first must not get two in-memory layers: two worlds. Reentrant,
+        # because a layer may be made of another.
+        self._making = threading.RLock()
         self.backends: dict[str, Any] = {}
         """The layers made so far. Test suites clear and replace it."""
         setting_changed.connect(self._reset_backends)
@@ -28,9 +34,9 @@ class ChannelLayerManager:
         Raises:
             KeyError: no such alias.
             InvalidChannelLayerError: its entry has no ``BACKEND``, one that cannot be imported, or
-                a ``ROUTING`` of Channels 1.
+                a ``ROUTING`` of Channels 1; or it is not a dictionary.
         """
-        return self._make_backend(name, self.configs[name].get("CONFIG", {}))
+        return self._make_backend(name, self._entry(name).get("CONFIG", {}))
 
     def make_test_backend(self, name: str) -> Any:
         """A new layer from the alias's ``BACKEND`` and ``TEST_CONFIG``.
@@ -39,13 +45,10 @@ class ChannelLayerManager:
             KeyError: no such alias.
             InvalidChannelLayerError: as :meth:`make_backend`, or there is no ``TEST_CONFIG``.
         """
-        try:
-            config = self.configs[name]["TEST_CONFIG"]
-        except KeyError as error:
-            if name not in self.configs:
-                raise
-            raise InvalidChannelLayerError(f"No TEST_CONFIG specified for {name}") from error
-        return self._make_backend(name, config)
+        entry = self._entry(name)
+        if "TEST_CONFIG" not in entry:
+            raise InvalidChannelLayerError(f"No TEST_CONFIG specified for {name}")
+        return self._make_backend(name, entry["TEST_CONFIG"])
 
     def set(self, key: str, layer: Any) -> Any:
         """Put a layer in an alias's place and return the one that was there (``None`` if none was
@@ -55,22 +58,30 @@ class ChannelLayerManager:
         return old
 
     def __getitem__(self, key: str) -> Any:
-        if key not in self.backends:
-            self.backends[key] = self.make_backend(key)
-        return self.backends[key]
+        try:
+            return self.backends[key]
+        except KeyError:
+            pass
+        with self._making:
+            if key not in self.backends:
+                self.backends[key] = self.make_backend(key)
+            return self.backends[key]
 
     def __contains__(self, key: str) -> bool:
         return key in self.configs
 
-    def _make_backend(self, name: str, config: dict[str, Any]) -> Any:
+    def _entry(self, name: str) -> Mapping[str, Any]:
         entry = self.configs[name]
-        if "BACKEND" not in entry:
-            missing = InvalidChannelLayerError(f"No BACKEND specified for {name}")
-            missing.add_note(
-                f"CHANNEL_LAYERS[{name!r}] is {entry!r}; give it a 'BACKEND' such as "
-                "'channels.layers.InMemoryChannelLayer'."
+        if not isinstance(entry, Mapping):
+            raise _invalid(
+                f"CHANNEL_LAYERS[{name!r}] is not a dict", f"It is of type {type(entry).__name__}"
             )
-            raise missing
+        return entry
+
+    def _make_backend(self, name: str, config: Mapping[str, Any]) -> Any:
+        entry = self._entry(name)
+        if "BACKEND" not in entry:
+            raise _invalid(f"No BACKEND specified for {name}", f"It has the keys {sorted(entry)}")
         if "ROUTING" in entry:
             raise InvalidChannelLayerError(
                 f"ROUTING key found for {name} - this is no longer needed in Channels 2."
@@ -83,8 +94,23 @@ class ChannelLayerManager:
             )
             failed.add_note(str(error))
             raise failed from error
-        return backend(**config)
+        try:
+            return backend(**config)
+        except Exception as error:
+            error.add_note(
+                f"Raised by the BACKEND of CHANNEL_LAYERS[{name!r}], {entry['BACKEND']!r}."
+            )
+            raise
 
     def _reset_backends(self, setting: str, **kwargs: Any) -> None:
         if setting == "CHANNEL_LAYERS":
             self.backends = {}
+
+
+def _invalid(text: str, found: str) -> InvalidChannelLayerError:
+    error = InvalidChannelLayerError(text)
+    # Never the entry itself: it may hold passwords and keys.
+    error.add_note(
+        f"{found}; it must be a dict such as {{'BACKEND': 'channels.layers.InMemoryChannelLayer'}}."
+    )
+    return error
