@@ -13,6 +13,10 @@ STOP_SIGNALS: tuple[signal.Signals, ...] = (signal.SIGINT, signal.SIGTERM)
 if sys.platform == "win32":
     STOP_SIGNALS += (signal.SIGBREAK,)
 
+LEFTOVERS = 0.5
+"""Seconds that the interpreter gets to leave when everything that can be ended has ended. What is
+left then can only be blocked sync code."""
+
 
 @contextmanager
 def stop_on_signals(stop: Callable[[signal.Signals], None]) -> Iterator[None]:

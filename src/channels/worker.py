@@ -6,16 +6,13 @@ import time
 from collections.abc import Iterable
 from typing import Any, TypedDict
 
-from channels.stop_signals import end_process_within, stop_on_signals
+from channels.stop_signals import LEFTOVERS, end_process_within, stop_on_signals
 from channels.typing import ASGIApplication, Message, Scope
 
 logger = logging.getLogger("django.channels.worker")
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 """Seconds between attempts to receive while the layer fails; doubled each time."""
-
-LEFTOVERS = 1.0
-"""Seconds that the process gets to leave after it was interrupted with a message in hand."""
 
 
 class ApplicationDetails(TypedDict):
@@ -93,7 +90,7 @@ class Worker:
 
         Raises:
             KeyboardInterrupt: Ctrl-C was pressed again while a message was in hand; it is lost.
-                The process has a second to leave then.
+                The process has half a second to leave then.
         """
         with stop_on_signals(lambda number: self.stop()), asyncio.Runner() as runner:
             try:

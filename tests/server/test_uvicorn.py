@@ -4,11 +4,11 @@ import asyncio
 import logging
 import socket
 import threading
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import httpx
 import pytest
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from channels.server import (
@@ -209,6 +209,64 @@ def test_an_application_that_ignores_its_end_is_cancelled(caplog):
                 server.stop()
     assert ended == [True]
     assert "1 connection(s) had not ended" in caplog.text
+    assert "Traceback" not in caplog.text
+
+
+def test_a_connection_that_cannot_be_closed_does_not_keep_the_others_open(caplog):
+    class Broken:
+        closed = False
+
+        def shutdown(self):
+            raise RuntimeError("broken")
+
+        @property
+        def transport(self):
+            return self
+
+        def close(self):
+            self.closed = True
+
+    with running() as server:
+        broken = Broken()
+        server._engine.server_state.connections.add(broken)
+        with connect(url(server, scheme="ws"), proxy=None) as websocket:
+            server.stop()
+            with pytest.raises(ConnectionClosed) as closed:
+                websocket.recv(LIMIT)
+    assert closed.value.rcvd.code == 1012
+    assert broken.closed
+    assert "could not be closed in order" in caplog.text
+
+
+def test_a_denial_of_the_applications_own_is_not_reported_as_a_missing_answer(caplog):
+    async def application(scope, receive, send):
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.http.response.start", "status": 404, "headers": []})
+            await send({"type": "websocket.http.response.body", "body": b"none here"})
+
+    with running(application) as server:
+        with pytest.raises(InvalidStatus) as denied, connect(url(server, scheme="ws"), proxy=None):
+            pass
+    assert denied.value.response.status_code == 404
+    assert denied.value.response.body == b"none here"
+    assert [r for r in caplog.records if r.levelno > logging.INFO] == []
+
+
+def test_clients_that_close_while_the_server_stops(caplog):
+    """Twenty of them, so that some are in the midst of it."""
+    with ExitStack() as clients, running() as server:
+        websockets = [
+            clients.enter_context(connect(url(server, scheme="ws"), proxy=None)) for _ in range(20)
+        ]
+        closing = [threading.Thread(target=websocket.close) for websocket in websockets]
+        for thread in closing[:10]:
+            thread.start()
+        server.stop()
+        for thread in closing[10:]:
+            thread.start()
+        for thread in closing:
+            thread.join(LIMIT)
+    assert [r for r in caplog.records if r.levelno > logging.INFO] == []
 
 
 def test_a_blocked_thread_does_not_keep_the_server():

@@ -16,7 +16,7 @@ from typing import Any
 
 from django.utils import autoreload
 
-from channels.stop_signals import STOP_SIGNALS, end_process_within
+from channels.stop_signals import LEFTOVERS, STOP_SIGNALS, end_process_within
 
 RELOAD = 3
 """The exit code by which the child asks to be started again."""
@@ -47,8 +47,10 @@ def run_with_reloader(
     finally:
         for number in STOP_SIGNALS:
             signal.signal(number, signal.SIG_IGN)
-        end_process_within(patience, status if isinstance(status, int) else 1)
+        code = status if isinstance(status, int) else 1
+        end_process_within(patience, code)
         stop()
+        end_process_within(LEFTOVERS, code)
 
 
 def _run_children(patience: float) -> int:

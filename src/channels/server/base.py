@@ -82,8 +82,9 @@ class Server(Protocol):
         """End :meth:`run`, from any thread, from a signal handler, before or after it began.
 
         WebSockets are closed with 1012, responses in progress are cut, and both applications are
-        told by their disconnect event. :meth:`run` returns when they have ended, at the latest
-        after ``stop_timeout``, when they are cancelled. A second call does nothing.
+        told by their disconnect event. :meth:`run` returns when they have ended. Those that have
+        not after ``stop_timeout`` are cancelled, and left behind half a second later. A second
+        call does nothing.
         """
 
 

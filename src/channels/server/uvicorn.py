@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import Any
 
 import uvicorn
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from channels.server.access_log import AccessLog
 from channels.server.base import Address, ServerOptions, ServerStartError, listening_socket
@@ -21,6 +22,10 @@ logger = logging.getLogger("django.channels.server")
 
 TICK = 1.0
 """Seconds between two looks of uvicorn at its clock: the ``Date`` header is made once a tick."""
+
+
+CANCEL_TIMEOUT = 0.5
+"""Seconds that applications get after they were cancelled. Who waits for a thread cannot end."""
 
 
 class UvicornServer:
@@ -118,7 +123,7 @@ class _Engine(uvicorn.Server):
             uvicorn.Config(
                 application,
                 interface="asgi3",
-                ws="websockets-sansio",
+                ws=_WebSocketProtocol,
                 # What uvicorn reports goes where the project's LOGGING sends it, and the lines of
                 # each request are ours.
                 log_config=None,
@@ -178,12 +183,14 @@ class _Engine(uvicorn.Server):
             server.close()
         connections = list(self.server_state.connections)
         for connection in connections:
-            connection.shutdown()
-        for connection in connections:
+            try:
+                connection.shutdown()
+            except Exception:
+                # The others are to be told, too.
+                logger.exception("A connection could not be closed in order.")
             # uvicorn waits for a response in progress; a closed transport is what makes it tell
             # the application that the client is gone.
-            if connection.transport is not None:
-                connection.transport.close()
+            connection.transport.close()
         await self._end_applications()
         with suppress(TimeoutError):
             await asyncio.wait_for(self.lifespan.shutdown(), self._stop_timeout)
@@ -201,9 +208,29 @@ class _Engine(uvicorn.Server):
             len(late),
             self._stop_timeout,
         )
+        self._entrance.is_closing = True
         for task in late:
             task.cancel()
-        await asyncio.wait(late, timeout=self._stop_timeout)
+        await asyncio.wait(late, timeout=CANCEL_TIMEOUT)
+
+
+class _WebSocketProtocol(WebSocketsSansIOProtocol):
+    """uvicorn's protocol without two of its mistakes (0.54)."""
+
+    async def send(self, message: Any) -> None:
+        await super().send(message)
+        if self.initial_response is not None and self.close_sent:
+            # A denial that is a response of its own completes the handshake too; else uvicorn
+            # reports an application that returned without answering.
+            self.handshake_complete = True
+
+    def shutdown(self) -> None:
+        if self.transport.is_closing():
+            # The client closes at the same time: there is nobody left to send a close frame to,
+            # and trying to raises.
+            self.stop_keepalive()
+        else:
+            super().shutdown()
 
 
 class _Entrance:
@@ -221,6 +248,8 @@ class _Entrance:
         self._root_path = options.root_path
         self.refusal = ""
         """What the application gave as the reason when its lifespan start-up failed."""
+        self.is_closing = False
+        """Whether applications are cancelled by the server."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -228,7 +257,12 @@ class _Entrance:
         else:
             if self._root_path:
                 scope["root_path"] = self._root_path
-            await self._application(scope, receive, send)
+            try:
+                await self._application(scope, receive, send)
+            except asyncio.CancelledError:
+                # uvicorn would log it with its traceback. What there is to say has been said.
+                if not self.is_closing:
+                    raise
 
     def _listening_to(self, send: Send) -> Send:
         async def listening_send(message: Message) -> None:

@@ -22,7 +22,7 @@ from channels.server import (
     listening_socket,
     make_server,
 )
-from channels.stop_signals import end_process_within, stop_on_signals
+from channels.stop_signals import LEFTOVERS, end_process_within, stop_on_signals
 
 STOP_TIMEOUT = 1.0
 """Seconds that consumers get for their ``disconnect`` when the server ends or reloads. They are
@@ -30,9 +30,6 @@ cancelled then, and get as long again."""
 
 HANDSHAKE_TIMEOUT = 5.0
 """Seconds in which a consumer has to accept or deny a WebSocket."""
-
-LEFTOVERS = 0.5
-"""Seconds that the interpreter gets to leave after a clean end of the server."""
 
 PATIENCE = 3 * STOP_TIMEOUT
 """Seconds after which the process ends whatever still runs in it, such as a blocked sync view."""
@@ -177,7 +174,6 @@ class BoundServer:
         finally:
             self._ended.set()
         if received:
-            # All connections have ended. What is left can only be blocked sync code.
             end_process_within(LEFTOVERS, 0)
         if signal.SIGINT in received:
             raise KeyboardInterrupt
