@@ -37,7 +37,7 @@ BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 
 async def person(name: str = "ann") -> Any:
-    return await sync_to_async(get_user_model().objects.create_user)(name, password="secret")
+    return await sync_to_async(get_user_model().objects.create_user)(name)
 
 
 async def signed_in(user: Any) -> SessionStore:

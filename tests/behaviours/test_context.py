@@ -9,7 +9,7 @@ import pytest
 
 from channels.generic.websocket import AsyncWebsocketConsumer, WebsocketConsumer
 from channels.layers import get_channel_layer
-from tests.behaviours.lines import behaviour
+from tests.behaviours.lines import behaviour, differs, expected
 from tests.behaviours.tools import Message, connected, written_for
 
 Steps = Iterator[Any]
@@ -95,7 +95,7 @@ async def test_middleware_sets(base: type) -> None:
         assert await ask(client) == "middleware"
 
 
-@behaviour("Context: handlers run in the task that called the application, one after another")
+@behaviour("Context: handlers of the client's events run in the task that called the application")
 async def test_same_task() -> None:
     tasks: list[Any] = []
 
@@ -114,3 +114,27 @@ async def test_same_task() -> None:
         await client.send_to(text_data="x")
         future = client.future
     assert tasks == [future] * 3
+
+
+@behaviour("Context: the task that handlers of the layer's messages run in")
+@differs(
+    upstream="is the one that called the application",
+    ours="is a second one of the connection, which takes turns with it and shares its context",
+)
+async def test_task_of_layer_handlers() -> None:
+    tasks: list[Any] = []
+
+    class Looks(AsyncWebsocketConsumer):
+        groups = ["room"]
+
+        async def note(self, event: Message) -> None:
+            tasks.append(asyncio.current_task())
+            await self.send("noted")
+
+    async with connected(Looks.as_asgi()) as client:
+        for _ in range(2):
+            await get_channel_layer().group_send("room", {"type": "note"})
+            await client.receive_from()
+        same = tasks[0] is client.future
+    assert tasks[0] is tasks[1]
+    assert same is expected(upstream=True, ours=False)
