@@ -225,11 +225,9 @@ class _WebSocketProtocol(WebSocketsSansIOProtocol):
             self.handshake_complete = True
 
     def shutdown(self) -> None:
-        if self.transport.is_closing():
-            # The client closes at the same time: there is nobody left to send a close frame to,
-            # and trying to raises.
-            self.stop_keepalive()
-        else:
+        # Where the client closes at the same time there is nobody left to send a close frame to,
+        # and trying to raises.
+        if not self.transport.is_closing():
             super().shutdown()
 
 
