@@ -16,7 +16,7 @@ A layer carries messages between mailboxes. It promises, unless its documentatio
 import fnmatch
 import re
 import warnings
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
 
 from channels.typing import Message
@@ -37,6 +37,10 @@ class MessageTypeError(AssertionError, TypeError):
 
 class ReservedKeyError(AssertionError, ValueError):
     """A message that uses ``__asgi_channel__``. (Upstream raises a bare ``AssertionError``.)"""
+
+
+class NamesError(AssertionError, ValueError):
+    """Not a list of names. (Upstream raises a bare ``AssertionError``.)"""
 
 
 class Inbox(Protocol):
@@ -139,16 +143,17 @@ class BaseChannelLayer:
 
     # Capacities.
 
-    def compile_capacities(self, channel_capacity: Mapping[Pattern, int]) -> Capacities:
-        """Patterns as regular expressions, in the order given."""
+    def compile_capacities(
+        self, channel_capacity: Mapping[Pattern, int] | Sequence[tuple[Pattern, int]]
+    ) -> Capacities:
+        """Patterns as regular expressions, in the order given. What was compiled already, or given
+        as pairs, is accepted too."""
+        pairs = (
+            channel_capacity.items() if isinstance(channel_capacity, Mapping) else channel_capacity
+        )
         return [
-            (
-                pattern
-                if isinstance(pattern, re.Pattern)
-                else re.compile(fnmatch.translate(pattern)),
-                capacity,
-            )
-            for pattern, capacity in channel_capacity.items()
+            (re.compile(fnmatch.translate(pattern)) if isinstance(pattern, str) else pattern, most)
+            for pattern, most in pairs
         ]
 
     def get_capacity(self, channel: str) -> int:
@@ -194,10 +199,16 @@ class BaseChannelLayer:
             raise self._invalid_name("Group", name)
         return True
 
-    def valid_channel_names(self, names: Iterable[str], receive: bool = False) -> bool:
-        """Whether there is a name and all are valid. Kept for compatibility."""
-        checked = [self.require_valid_channel_name(name, receive) for name in names]
-        return bool(checked)
+    def valid_channel_names(self, names: Sequence[str], receive: bool = False) -> bool:
+        """Return ``True`` for a list of valid names. Kept for compatibility.
+
+        Raises:
+            NamesError: it is not a list, or empty.
+            TypeError: one of the names is not valid.
+        """
+        if not isinstance(names, list) or not names:
+            raise NamesError("names must be a non-empty list")
+        return all(self.require_valid_channel_name(name, receive) for name in names)
 
     def valid_channel_name(self, channel_name: str, receive: bool = False) -> bool:
         """Deprecated upstream: :meth:`require_valid_channel_name`."""
