@@ -102,7 +102,6 @@ def test_a_reload_rejoins(site: ExampleSite, open_window: OpenWindow) -> None:
     say(two, "After")
     expect_message(one, "After")
     assert messages(one).all_inner_texts() == ["Before", "After"]
-    # The connection before the reload is gone from the list of people.
     for page in (one, two):
         expect(page.locator(".count")).to_have_text("2 here")
 
