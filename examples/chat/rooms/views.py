@@ -3,6 +3,7 @@ from typing import Any
 from django.contrib.auth import login
 from django.contrib.auth.views import RedirectURLMixin
 from django.db.models import QuerySet
+from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
@@ -66,7 +67,7 @@ class SignUpView(RedirectURLMixin, CreateView):
     template_name = "registration/signup.html"
     next_page = "landing"
 
-    def form_valid(self, form: SignUpForm) -> HttpResponse:
+    def form_valid(self, form: ModelForm) -> HttpResponse:
         response = super().form_valid(form)
         login(self.request, self.object)
         return response
