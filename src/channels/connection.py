@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("django.channels")
 
-ENDINGS = frozenset({"websocket.disconnect", "http.disconnect"})
+ENDINGS = ("websocket.disconnect", "http.disconnect")
 """Events after which nothing comes any more."""
 
 NORMAL_CLOSURE = 1000
@@ -67,10 +67,12 @@ class Connection:
         "_interrupted",
         "_layer_context",
         "_layer_ran",
+        "_layer_ready",
         "_loop",
         "_owed",
         "_receive",
         "_scope",
+        "_stopping",
         "_strand",
         "_takes_frames",
         "_tasks",
@@ -106,7 +108,9 @@ class Connection:
         self._client_context: contextvars.Context | None = None
         self._layer_context: contextvars.Context | None = None
         self._layer_ran = False
+        self._layer_ready = False
         self._interrupted = False
+        self._stopping = False
         self._ended = False
         self._ending = False
         self._failure: BaseException | None = None
@@ -141,13 +145,15 @@ class Connection:
             failure = error
         # fail() cancels this task to get it out of receive(). If that was the only request, nobody
         # outside wants the task cancelled.
-        interrupted = self._interrupted and task.uncancel() <= cancels_before
-        if interrupted or failure is None or isinstance(failure, StopConsumer):
-            failure = self._failure
-        if isinstance(failure, StopConsumer):
+        if self._interrupted and task.uncancel() <= cancels_before:
             failure = None
+        cancelled = task.cancelling() > cancels_before
+        failure = self._which_leaves(failure, cancelled)
         try:
-            await self._end(failure)
+            failure = await self._end(failure, cancelled)
+        except BaseException:
+            _log_lost(failure)
+            raise
         finally:
             if self._inbox is not None:
                 self._inbox.close()
@@ -174,15 +180,18 @@ class Connection:
 
     def stop_soon(self) -> None:
         """End the connection, without an error, after the handler in hand if there is one."""
-        self.start(self._stop)
+        if not (self._stopping or self._ending):
+            self._stopping = True
+            self.start(self._stop)
 
     async def _stop(self) -> None:
         await self._turn.take()
         self.fail(StopConsumer())
 
     def fail(self, error: BaseException) -> None:
-        """End the connection with ``error``; the first one counts."""
+        """End the connection with ``error``; the first one counts, others are logged."""
         if self._failure is not None or self._ending:
+            _log_lost(error)
             return
         self._failure = error
         if self._client_waits and self._client_task is not None:
@@ -198,9 +207,7 @@ class Connection:
             if not self._turn.take_nowait():
                 await self._turn.take()
             self._client_waits = False
-            if self._layer_ran:
-                self._layer_ran = False
-                _adopt(self._layer_context)
+            self._adopt_layer_context()
             try:
                 await self._handle(message)
             finally:
@@ -209,7 +216,16 @@ class Connection:
                 self._turn.give_back()
             if message.get("type") in ENDINGS:
                 return
+            if self._layer_ready:
+                # Neither receive() nor a handler has to give way to the loop; the other lane would
+                # wait as long as there is something to receive.
+                await asyncio.sleep(0)
         raise self._failure
+
+    def _adopt_layer_context(self) -> None:
+        if self._layer_ran:
+            self._layer_ran = False
+            _adopt(self._layer_context)
 
     async def _handle(self, message: Message) -> None:
         kind = message.get("type")
@@ -230,8 +246,11 @@ class Connection:
 
     def _wake(self) -> None:
         """A message was put into the mailbox. Called on this loop, in the sender's context."""
+        self._layer_ready = True
         if self._layer_context is None:
-            self._start_layer_lane(self._follow_inbox)
+            # Another thread's call may come when the connection has ended.
+            if not (self._ended or self._ending):
+                self._start_layer_lane(self._follow_inbox)
         elif self._arrival is not None and not self._arrival.done():
             self._arrival.set_result(None)
 
@@ -246,34 +265,51 @@ class Connection:
         inbox = self._inbox
         assert inbox is not None, "the lane is started by the inbox"
         while True:
-            snapshot = inbox.take()
+            await self._take_layer_turn()
+            try:
+                # Taken in its turn and not before: until then it counts, and expires, as unread.
+                snapshot = inbox.take()
+                if snapshot is not None:
+                    await self._deliver(snapshot.message())
+            finally:
+                self._turn.give_back()
             if snapshot is None:
+                self._layer_ready = False
                 self._arrival = self._loop.create_future()
                 await self._arrival
-            else:
-                await self._deliver(snapshot.message())
 
     async def _pump(self, receive: Callable[[], Awaitable[Message]]) -> None:
         while True:
-            await self._deliver(await receive())
+            self._layer_ready = False
+            message = await receive()
+            self._layer_ready = True
+            await self._take_layer_turn()
+            try:
+                await self._deliver(message)
+            finally:
+                self._turn.give_back()
 
-    async def _deliver(self, message: Message) -> None:
-        """Handle one message of the layer, in its turn."""
+    async def _take_layer_turn(self) -> None:
+        # The loop goes round once for each message: when both lanes are ready the client's comes
+        # first, and a consumer that sends messages to itself does not keep the loop to itself.
+        await asyncio.sleep(0)
         if not self._turn.take_nowait():
             await self._turn.take()
+
+    async def _deliver(self, message: Message) -> None:
+        """Handle one message of the layer. It is the lane's turn."""
         if self._client_context is not None:
             _adopt(self._client_context)
             self._client_context = None
-        try:
-            if not (self._takes_frames and message.get("type") == "websocket.send"):
-                await self._handle(message)
-            elif self.gate.state is not State.CLOSED:
-                await self.gate.send_frame(message)
-            elif self._inbox is not None:
-                self._inbox.count_drop("closed")
-        finally:
-            self._layer_ran = True
-            self._turn.give_back()
+        self._layer_ran = True
+        if not (self._takes_frames and message.get("type") == "websocket.send"):
+            await self._handle(message)
+            if message.get("type") in ENDINGS:
+                raise StopConsumer
+        elif self.gate.state is not State.CLOSED:
+            await self.gate.send_frame(message)
+        elif self._inbox is not None:
+            self._inbox.count_drop("closed")
 
     async def _guard(self, work: Work) -> None:
         # Called here and not by whoever asks for the task: a connection can end before the task
@@ -289,10 +325,26 @@ class Connection:
 
     # The end.
 
-    async def _end(self, failure: BaseException | None) -> None:
-        """Stop what runs beside, close the client, and let the consumer say goodbye: once."""
+    def _which_leaves(self, raised: BaseException | None, cancelled: bool) -> BaseException | None:
+        """Of what the client lane raised and what ended it from beside: the first, except that the
+        server's cancellation goes before all."""
+        failures = [raised, self._failure] if cancelled else [self._failure, raised]
+        left: BaseException | None = None
+        for error in dict.fromkeys(failures):
+            if left is None and not isinstance(error, StopConsumer):
+                left = error
+            else:
+                _log_lost(error)
+        return left
+
+    async def _end(self, failure: BaseException | None, cancelled: bool) -> BaseException | None:
+        """Stop what runs beside, close the client, and let the consumer say goodbye: once.
+
+        Returns what is to leave the application: ``failure``, or where there was none what the
+        consumer's goodbye raised.
+        """
         self._ending = True
-        if isinstance(failure, asyncio.CancelledError):
+        if cancelled:
             code = ABNORMAL_CLOSURE
         else:
             code = NORMAL_CLOSURE if failure is None else INTERNAL_ERROR
@@ -305,7 +357,12 @@ class Connection:
                 await self._close_client(code)
         finally:
             if self._owed is not None:
-                await self._say_goodbye(self._owed, code)
+                error = await self._say_goodbye(self._owed, code)
+                if failure is None:
+                    failure = error
+                else:
+                    _log_lost(error)
+        return failure
 
     async def _close_client(self, code: int) -> None:
         if self._owed != "websocket.disconnect" or self.gate.state is not State.OPEN:
@@ -315,16 +372,19 @@ class Connection:
         except Exception:  # the connection may be gone, and the first error is the news
             logger.debug("The client could not be told of the end.", exc_info=True)
 
-    async def _say_goodbye(self, ending: str, code: int) -> None:
+    async def _say_goodbye(self, ending: str, code: int) -> Exception | None:
+        """Make the consumer the event of its end; returns what that raised."""
         event: Message = {"type": ending}
         if ending == "websocket.disconnect":
             event |= {"code": code, "reason": ""}
+        self._adopt_layer_context()
         try:
             await self._handle(event)
         except StopConsumer:
-            pass
-        except Exception:
-            logger.exception("The end of a connection raised an error; its groups are left anyway.")
+            return None
+        except Exception as error:
+            return error
+        return None
 
     def _explain(self, failure: BaseException) -> None:
         if isinstance(failure, asyncio.CancelledError):
@@ -336,6 +396,12 @@ class Connection:
             f"In consumer {type(self._consumer).__qualname__}, path {self._scope.get('path')!r}, "
             f"user id {getattr(user, 'pk', None)!r}."
         )
+
+
+def _log_lost(error: BaseException | None) -> None:
+    """Log what cannot leave the application, because something else does."""
+    if isinstance(error, Exception) and not isinstance(error, StopConsumer):
+        logger.error("Another error ended the connection before this one.", exc_info=error)
 
 
 def _adopt(context: contextvars.Context | None) -> None:
