@@ -70,6 +70,12 @@ def message(n, **more):
     return {"type": "work", "n": n, **more}
 
 
+async def settle():
+    """Let everything that can go on in the loop go on."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
 async def finish(worker, task):
     worker.stop()
     await asyncio.wait_for(task, LIMIT)
@@ -247,8 +253,7 @@ async def test_a_stop_waits_for_the_message_in_hand_and_leaves_the_rest_in_the_l
     await app.until(lambda: app.seen == [(1, 0)])
     worker.stop()
     worker.stop()
-    for _ in range(20):
-        await asyncio.sleep(0)
+    await settle()
     assert not task.done()
     app.gates[0].set()
     await asyncio.wait_for(task, LIMIT)
@@ -290,8 +295,7 @@ async def test_idle_channels_cost_one_task_each_and_no_polling():
     worker, task = running(app, ["a", "b", "c"], layer)
     await app.until(lambda: app.seen)
     await layer.waiting.wait()
-    for _ in range(50):
-        await asyncio.sleep(0)
+    await settle()
     # The worker, three listeners, one instance.
     assert len(asyncio.all_tasks() - before) == 5
     assert layer.receiving == 4
@@ -305,6 +309,7 @@ async def test_the_instance_that_was_idle_longest_makes_room(layer):
     for n, channel in enumerate("abacab"):
         await layer.send(channel, message(n))
         await app.until(lambda n=n: len(app.seen) == n + 1)
+        await settle()
         assert len(worker.application_instances) <= 2
     ended = list(app.ended)
     await finish(worker, task)
@@ -320,8 +325,7 @@ async def test_a_message_waits_when_no_instance_is_idle(layer):
     await layer.send("a", message(0))
     await app.until(lambda: app.seen == [(1, 0)])
     await layer.send("b", message(1))
-    for _ in range(20):
-        await asyncio.sleep(0)
+    await settle()
     assert app.seen == [(1, 0)]
     app.gates[0].set()
     await app.until(lambda: len(app.seen) == 3)
@@ -446,8 +450,7 @@ async def test_a_listener_that_fails_ends_the_worker_after_the_messages_in_hand(
     task = asyncio.create_task(Own(app, ["a", "b"], layer).arun())
     await layer.send("a", message(0))
     await app.until(lambda: app.seen)
-    for _ in range(20):
-        await asyncio.sleep(0)
+    await settle()
     app.gates[0].set()
     with pytest.raises(LookupError, match="a bug of the subclass"):
         await asyncio.wait_for(task, LIMIT)
