@@ -9,11 +9,6 @@ from channels.layers.drops import SECONDS_BETWEEN_LINES, Drops
 from tests.layers.tools import Clock
 
 
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
 def drop(drops: Drops, reason: str, where: str, number: int = 1) -> None:
     drops.count(reason, number, where)
     drops.report()

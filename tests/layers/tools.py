@@ -10,6 +10,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import channels.layers
+from channels.layers import InMemoryChannelLayer
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -146,3 +147,43 @@ class Untouchable(dict[Any, Any]):
         raise AssertionError("this table was looked through")
 
     __iter__ = items = keys = values = copy = _refuse
+
+
+HELLO = {"type": "hello"}
+
+
+def numbered(*numbers: int) -> list[dict[str, Any]]:
+    return [{"type": "x", "n": number} for number in numbers]
+
+
+def tables(layer: InMemoryChannelLayer) -> dict[str, int]:
+    """How much the layer holds in each of its tables."""
+    sizes = {
+        "channels": len(layer.channels),
+        "groups": len(layer.groups),
+        "members": sum(map(len, layer.groups.values())),
+        "unread": len(layer._delivery._unread),
+        "leases": len(layer._leases),
+        "logs": len(layer._logs),
+        "ends of logs": len(layer._ends_of_logs),
+    }
+    for name, table in vars(layer._memberships).items():
+        sizes[f"memberships.{name}"] = len(table)
+    return {name: size for name, size in sizes.items() if size}
+
+
+class Consumer:
+    """Somebody who holds an inbox, as a connection does."""
+
+    def __init__(self, layer: InMemoryChannelLayer, channel: str) -> None:
+        self.calls = 0
+        self.channel = channel
+        inbox = layer.attach(channel, self._wake)
+        assert inbox is not None
+        self.inbox = inbox
+
+    def _wake(self) -> None:
+        self.calls += 1
+
+    def numbers(self) -> list[Any]:
+        return [snapshot.message().get("n") for snapshot in iter(self.inbox.take, None)]
