@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 from tests.browser.find_browser import find_browser
 from tests.browser.site import ExampleSite
@@ -44,6 +44,7 @@ def chromium() -> str:
 # event loop, and asynchronous tests could not start one.
 @pytest.fixture(scope="package")
 def browser(chromium: str) -> Iterator[Browser]:
+    expect.set_options(timeout=WAIT_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         yield browser

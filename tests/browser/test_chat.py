@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from playwright.sync_api import Page, expect
 
 from tests.browser.steps import (
-    WAIT_MS,
     OpenWindow,
     expect_message,
     expect_online,
@@ -222,7 +221,7 @@ def test_a_long_conversation_scrolls(site: ExampleSite, open_window: OpenWindow)
     one.locator("#scroller").evaluate("element => element.scrollTo(0, 0)")
     say(two, "news")
     jump = one.get_by_role("button", name="New messages")
-    expect(jump).to_be_visible(timeout=WAIT_MS)
+    expect(jump).to_be_visible()
     expect(messages(one).first).to_be_in_viewport()
     jump.click()
     expect(messages(one).last).to_be_in_viewport()

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.steps import WAIT_MS, OpenWindow
-
 if TYPE_CHECKING:
     from tests.browser.site import ExampleSite
+    from tests.browser.steps import OpenWindow
 
 
 @pytest.fixture
@@ -21,7 +20,7 @@ def page(site: ExampleSite, open_window: OpenWindow) -> Page:
 
 def expect_state(page: Page, card: str, state: str, text: str) -> None:
     status = page.locator(f"#{card} .status")
-    expect(status).to_have_attribute("data-state", state, timeout=WAIT_MS)
+    expect(status).to_have_attribute("data-state", state)
     expect(status).to_contain_text(text)
 
 
@@ -55,9 +54,7 @@ def test_events_stream(page: Page) -> None:
     root = page.locator("#events")
     lines = root.locator(".received .text")
     # Three ticks of a response that has not ended: it streams.
-    expect(lines.nth(2)).to_have_text(
-        re.compile(r"^data: \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d"), timeout=WAIT_MS
-    )
+    expect(lines.nth(2)).to_have_text(re.compile(r"^data: \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d"))
     expect(root.locator(".clock")).not_to_have_text("--:--:--")
     texts = lines.all_inner_texts()
     assert texts == sorted(set(texts))
@@ -66,7 +63,7 @@ def test_events_stream(page: Page) -> None:
     expect_state(page, "events", "stopped", "Stopped")
     root.get_by_role("button", name="Start").click()
     expect_state(page, "events", "online", "Online")
-    expect(lines.nth(len(texts))).to_be_visible(timeout=WAIT_MS)
+    expect(lines.nth(len(texts))).to_be_visible()
 
 
 def test_an_announcement_reaches_every_long_poll(
@@ -79,7 +76,7 @@ def test_an_announcement_reaches_every_long_poll(
         page.locator("#poll").get_by_label("Announcement").fill(text)
         page.locator("#poll").get_by_role("button", name="Announce").click()
         for window in (page, other):
-            expect(window.locator("#poll .received .text").last).to_have_text(text, timeout=WAIT_MS)
+            expect(window.locator("#poll .received .text").last).to_have_text(text)
     assert other.locator("#poll .received .text").all_inner_texts() == [
         "Lunch is ready",
         "<i>Dessert</i>",
