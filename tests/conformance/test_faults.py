@@ -1,11 +1,13 @@
 """Every fault is found by exactly the checks that it names, and every check finds a fault."""
 
 import asyncio
+import itertools
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from channels.testing.conformance import CHECKS, Check, Outcome, run_checks
+from channels.testing.conformance import CHECKS, Check, Outcome, Result, run_checks
 from channels.testing.faulty import FAULTS, FaultyLayer
 from tests.conformance.clock import Clock
 
@@ -16,23 +18,29 @@ PATIENCE = 1
 def broken_checks(fault: type[FaultyLayer]) -> dict[str, str]:
     """The checks that a faulty layer fails, with what they say."""
 
-    async def put_to(check: Check) -> dict[str, str]:
-        clock = Clock()
-        worlds: dict[str, Any] = {}
+    def put_to(check: Check) -> list[Result]:
+        return asyncio.run(_results(fault, check))
 
-        def make_layer(**options: Any) -> FaultyLayer:
-            # Layers of one configuration are peers: they share a world.
-            key = repr(sorted(options.items()))
-            if key not in worlds:
-                worlds[key] = fault.make_inner(clock=clock, **options)
-            return fault(shared=worlds[key])
-
-        results = await run_checks(
-            make_layer, [check], peers=True, patience=PATIENCE, pass_time=clock.pass_time
-        )
+    # Each in a loop and a thread of its own, so that they lose their patience together.
+    with ThreadPoolExecutor(8) as executor:
+        results = itertools.chain.from_iterable(executor.map(put_to, CHECKS))
         return {r.check.name: r.detail for r in results if r.outcome is not Outcome.KEPT}
 
-    return {name: detail for check in CHECKS for name, detail in asyncio.run(put_to(check)).items()}
+
+async def _results(fault: type[FaultyLayer], check: Check) -> list[Result]:
+    clock = Clock()
+    worlds: dict[str, Any] = {}
+
+    def make_layer(**options: Any) -> FaultyLayer:
+        # Layers of one configuration are peers: they share a world.
+        key = repr(sorted(options.items()))
+        if key not in worlds:
+            worlds[key] = fault.make_inner(clock=clock, **options)
+        return fault(shared=worlds[key])
+
+    return await run_checks(
+        make_layer, [check], peers=True, patience=PATIENCE, pass_time=clock.pass_time
+    )
 
 
 class Unbroken(FaultyLayer, caught_by=()):

@@ -110,7 +110,8 @@ def test_a_server_that_is_told_to_end_before_it_serves_ends() -> None:
 
 
 START_METHODS = [
-    method
+    # One of them, the one of every system, is enough for the quick run.
+    method if method == "spawn" else pytest.param(method, marks=pytest.mark.slow)
     for method in multiprocessing.get_all_start_methods()
     # Python 3.12 began to warn of a fork beside threads, and warnings are errors here.
     if method != "fork" or sys.version_info < (3, 12)
