@@ -39,13 +39,16 @@ class AsyncHttpConsumer(AsyncConsumer):
     body: list[bytes]
     """The parts of the request's body that have come."""
 
+    _handling: asyncio.Task[None] | None = None
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        # Takes whatever as_asgi() was given, and keeps it from `object`: subclasses read it before
+        # or after they call super().
         self.body = []
-        super().__init__(*args, **kwargs)
 
     async def __call__(self, *args: Any, **kwargs: Any) -> None:
         self.body = []
-        self._handling: asyncio.Task[None] | None = None
+        self._handling = None
         await super().__call__(*args, **kwargs)
 
     async def handle(self, body: bytes) -> None:
@@ -104,11 +107,13 @@ class AsyncHttpConsumer(AsyncConsumer):
         gate = self._connection.gate
         client_left = gate.state is not State.CLOSED  # servers send this after a whole response too
         gate.close()
-        if self._handling is not None and not self._handling.done():
-            if client_left:
-                self._handling.cancel()
-            await asyncio.wait([self._handling])
-        await self.disconnect()
+        try:
+            if self._handling is not None and not self._handling.done():
+                if client_left:
+                    self._handling.cancel()
+                await asyncio.wait([self._handling])
+        finally:
+            await self.disconnect()
         raise StopConsumer
 
     async def _handle(self) -> None:

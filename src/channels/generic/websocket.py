@@ -2,6 +2,7 @@
 
 import copy
 import json
+from contextlib import AsyncExitStack, ExitStack
 from typing import Any
 
 from asgiref.sync import async_to_sync
@@ -39,8 +40,17 @@ class _OwnGroups:
     """Names of groups to join before ``connect()`` and to leave before ``disconnect()``."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self.groups = [] if self.groups is None else copy.copy(self.groups)
-        super().__init__(*args, **kwargs)
+        # Takes whatever as_asgi() was given, and keeps it from `object`: subclasses read it before
+        # or after they call super().
+        self._own_groups()
+
+    async def __call__(self, *args: Any, **kwargs: Any) -> None:
+        self._own_groups()  # a subclass's __init__ may have done without ours
+        await super().__call__(*args, **kwargs)  # type: ignore[misc] # the consumer's
+
+    def _own_groups(self) -> None:
+        if "groups" not in vars(self):
+            self.groups = [] if self.groups is None else copy.copy(self.groups)
 
 
 class WebsocketConsumer(_OwnGroups, SyncConsumer):
@@ -104,12 +114,13 @@ class WebsocketConsumer(_OwnGroups, SyncConsumer):
         return super().send(close_event(code, reason))
 
     def websocket_disconnect(self, message: Message) -> None:
-        try:
-            for group in groups_of(self):
-                async_to_sync(self.channel_layer.group_discard)(group, self.channel_name)
-        finally:
-            # A layer that cannot be reached must not hide the end from the consumer.
-            self.disconnect(closing_code(message))
+        # The stack works off all that it holds, the last first: a group that cannot be left hides
+        # neither the others nor the end from the consumer. Then the error leaves.
+        with ExitStack() as end:
+            end.callback(self.disconnect, closing_code(message))
+            for group in reversed(groups_of(self)):
+                discard = async_to_sync(self.channel_layer.group_discard)
+                end.callback(discard, group, self.channel_name)
         raise StopConsumer
 
     def disconnect(self, code: int) -> None:
@@ -219,12 +230,11 @@ class AsyncWebsocketConsumer(_OwnGroups, AsyncConsumer):
         return await super().send(close_event(code, reason))
 
     async def websocket_disconnect(self, message: Message) -> None:
-        try:
-            for group in groups_of(self):
-                await self.channel_layer.group_discard(group, self.channel_name)
-        finally:
-            # A layer that cannot be reached must not hide the end from the consumer.
-            await self.disconnect(closing_code(message))
+        async with AsyncExitStack() as end:  # as in the sync family
+            end.push_async_callback(self.disconnect, closing_code(message))
+            for group in reversed(groups_of(self)):
+                discard = self.channel_layer.group_discard
+                end.push_async_callback(discard, group, self.channel_name)
         raise StopConsumer
 
     async def disconnect(self, code: int) -> None:
