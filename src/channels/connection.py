@@ -91,7 +91,7 @@ class Connection:
         takes_frames: bool,
         tidy: Callable[[], Awaitable[None]],
     ) -> None:
-        self.gate = Gate(send)
+        self.gate = Gate(send, self._count_drop)
         self._consumer = consumer
         self._scope = scope
         self._receive = receive
@@ -302,13 +302,16 @@ class Connection:
             _adopt(self._client_context)
             self._client_context = None
         self._layer_ran = True
-        if not (self._takes_frames and message.get("type") == "websocket.send"):
-            await self._handle(message)
-            if message.get("type") in ENDINGS:
-                raise StopConsumer
-        elif self.gate.state is not State.CLOSED:
+        kind = message.get("type")
+        if self._takes_frames and kind == "websocket.send":
             await self.gate.send_frame(message)
-        elif self._inbox is not None:
+            return
+        await self._handle(message)
+        if kind in ENDINGS:
+            raise StopConsumer
+
+    def _count_drop(self) -> None:
+        if self._inbox is not None:
             self._inbox.count_drop("closed")
 
     async def _guard(self, work: Work) -> None:

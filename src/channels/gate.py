@@ -5,13 +5,25 @@ own, some drop the TCP connection. The gate decides before they are asked.
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable
 from enum import Enum
 from typing import Any
+
+from asgiref.sync import markcoroutinefunction
 
 from channels.typing import Message, Send
 
 logger = logging.getLogger("django.channels")
+
+
+ENDED_BY_CLOSE = (
+    "websocket.send",
+    "websocket.close",
+    "websocket.http.response.start",
+    "http.response.start",
+    "http.response.body",
+)
+"""Events that mean nothing any more once the connection is closed."""
 
 
 class State(Enum):
@@ -31,86 +43,88 @@ class Gate:
     After the first ``accept`` or ``close`` a further ``accept`` is dropped; after a ``close``, the
     client's departure or the last part of a response everything is. A dropped event is one DEBUG
     line and answers ``False``; what is passed on answers what the server answers, ``None``.
+
+    Args:
+        send: the server's.
+        count_drop: called for each finished frame that comes too late.
     """
 
-    __slots__ = ("_held", "_send", "state")
+    __slots__ = ("_count_drop", "_denying", "_held", "_send", "state")
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, count_drop: Callable[[], None]) -> None:
         self.state = State.WAITING
         self._send: Callable[[Message], Awaitable[Any]] = send
+        self._count_drop = count_drop
         self._held: list[Message] | None = None
+        self._denying = False
 
+    @markcoroutinefunction  # so that async_to_sync() takes it without a warning
     def send(self, message: Message) -> Awaitable[Any]:
         """Pass one event on, or drop it."""
-        # No coroutine of our own: this is the path of every message.
+        # No coroutine of our own for what passes: this is the path of every message.
         kind = message.get("type")
-        if kind == "websocket.send":
-            if self.state is State.CLOSED:
-                return self._drop(message)
+        if kind == "websocket.send" and self.state is not State.CLOSED:
             return self._send(message)
-        return self._send_other(kind, message)
+        if self._is_late(kind):
+            return self._drop(message)
+        self._note(kind, message)
+        if kind == "websocket.accept" and self._held is not None:
+            held, self._held = self._held, None
+            return self._accept(message, held)
+        return self._send(message)
 
     def send_frame(self, message: Message) -> Awaitable[Any]:
         """Pass on a frame that needs no handler; before ``accept`` it is held until then."""
         if self.state is State.WAITING:
-            if self._held is None:
-                self._held = []
-            self._held.append(message)
-            return _Answer(None)
+            return self._hold(message)
+        if self.state is State.CLOSED:
+            self._count_drop()
         return self.send(message)
 
     def close(self) -> None:
         """Nothing can be sent from now on: the client has gone."""
         self.state = State.CLOSED
+        self._denying = False
+        for _ in self._held or ():
+            self._count_drop()
         self._held = None
 
-    def _send_other(self, kind: Any, message: Message) -> Awaitable[Any]:
+    def _is_late(self, kind: Any) -> bool:
         if kind == "websocket.accept":
-            if self.state is not State.WAITING:
-                return self._drop(message)
+            return self.state is not State.WAITING
+        if kind == "websocket.http.response.body":
+            return not self._denying
+        return kind in ENDED_BY_CLOSE and self.state is State.CLOSED
+
+    def _note(self, kind: Any, message: Message) -> None:
+        """Note what an event that passes makes of the connection."""
+        more = bool(message.get("more_body", False))
+        if kind in ("websocket.accept", "http.response.start"):
             self.state = State.OPEN
-            if self._held is not None:
-                held, self._held = self._held, None
-                return self._accept(message, held)
         elif kind == "websocket.close":
-            if self.state is State.CLOSED:
-                return self._drop(message)
             self.close()
-        elif kind == "http.response.start":
-            if self.state is State.CLOSED:
-                return self._drop(message)
-            self.state = State.OPEN
-        elif kind == "http.response.body":
-            if self.state is State.CLOSED:
-                return self._drop(message)
-            if not message.get("more_body", False):
-                self.state = State.CLOSED
+        elif kind == "http.response.body" and not more:
+            self.state = State.CLOSED
         elif kind == "websocket.http.response.start":
             # A denial with a response of its own; its body follows.
-            self.state = State.CLOSED
-        return self._send(message)
+            self.close()
+            self._denying = True
+        elif kind == "websocket.http.response.body":
+            self._denying = more
 
     async def _accept(self, message: Message, held: list[Message]) -> Any:
         answer = await self._send(message)
         for frame in held:
-            await self.send(frame)
+            await self.send_frame(frame)
         return answer
 
-    def _drop(self, message: Message) -> Awaitable[Any]:
+    async def _hold(self, message: Message) -> None:
+        if self._held is None:
+            self._held = []
+        self._held.append(message)
+
+    async def _drop(self, message: Message) -> bool:
         logger.debug(
             "Nothing was sent for %r: the connection is %s.", message.get("type"), self.state.value
         )
-        return _Answer(False)
-
-
-class _Answer:
-    """An awaitable that is done."""
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: Any) -> None:
-        self._value = value
-
-    def __await__(self) -> Generator[None, None, Any]:
-        return self._value
-        yield  # a generator, as __await__ has to return
+        return False
