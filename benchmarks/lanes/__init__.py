@@ -1,0 +1,1 @@
+"""Lanes: what takes turns in a run, one for each side and variant."""

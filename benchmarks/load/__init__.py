@@ -1,0 +1,1 @@
+"""Drives a server with WebSocket clients that cost little: picows, compiled, on uvloop."""

@@ -1,0 +1,1 @@
+"""Runs a side's applications under uvicorn."""

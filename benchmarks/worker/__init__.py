@@ -1,0 +1,1 @@
+"""Runs a side's applications in-process and measures slices of work."""
