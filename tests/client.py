@@ -66,9 +66,13 @@ class Client:
         self._news.set()
 
     async def until(self, holds: Callable[[], object]) -> None:
-        """Wait until something holds that an answer of the application brings about."""
+        """Wait until something holds that an answer of the application brings about.
+
+        Raises what the application ended with, if it ended before.
+        """
         async with asyncio.timeout(PATIENCE):
             while not holds():
+                assert not self.task.done(), f"it ended: {self.task.result()}"
                 self._news.clear()
                 await self._news.wait()
 
@@ -89,6 +93,7 @@ class Client:
         self.task = asyncio.create_task(
             self.application(self.scope, self.receive, self.send)  # type: ignore[arg-type]
         )
+        self.task.add_done_callback(lambda _: self._news.set())
         return self
 
     async def ended(self) -> Any:

@@ -1,0 +1,280 @@
+"""A connection that the server cancels, in every place where it can be."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from channels.generic.websocket import AsyncWebsocketConsumer, WebsocketConsumer
+from channels.layers import get_channel_layer
+from channels.typing import Message
+from tests.behaviours.tools import written_for
+from tests.client import CONNECT, Client, frame, leave, settle
+from tests.failing import Failed, Steps, failing, no_task_left, nothing_left, provoke
+from tests.sync_calls import Gate, entered, making_gates
+
+families = pytest.mark.parametrize("base", [AsyncWebsocketConsumer, WebsocketConsumer])
+
+
+@pytest.fixture(autouse=True)
+async def tidy() -> AsyncIterator[None]:
+    async with no_task_left():
+        yield
+
+
+@families
+@pytest.mark.parametrize("stage", ["receive()", "a handler", "a layer handler", "connect"])
+async def test_cancelled_anywhere_it_leaves_as_cancelled_after_the_end(
+    base: type, stage: str
+) -> None:
+    log: list[Any] = []
+    inside = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    with making_gates() as make_gate:
+        gate = make_gate()
+
+        async def wait_async() -> None:
+            inside.set()
+            await asyncio.Event().wait()
+
+        def wait_sync() -> None:
+            loop.call_soon_threadsafe(inside.set)
+            gate()
+
+        wait = wait_sync if base is WebsocketConsumer else wait_async
+
+        def connect(self: Any) -> Steps:
+            yield self.accept()
+            if stage == "connect":
+                yield wait()
+
+        def handler(self: Any, *_: Any, **__: Any) -> Steps:
+            yield wait()
+
+        def disconnect(self: Any, code: int) -> Steps:
+            log.append(code)
+            yield None
+
+        consumer = written_for(
+            base,
+            groups=["room"],
+            connect=connect,
+            receive=handler,
+            note=handler,
+            disconnect=disconnect,
+        )
+        async with Client(consumer(), CONNECT) as client:
+            await client.answers(1)
+            if stage == "a handler":
+                client.says(frame("x"))
+            elif stage == "a layer handler":
+                await get_channel_layer().group_send("room", {"type": "note"})
+            if stage != "receive()":
+                await inside.wait()
+            await settle()
+            client.task.cancel()
+            await settle()
+            gate.released.set()
+            with pytest.raises(asyncio.CancelledError):
+                await client.ended()
+        assert client.task.cancelled()
+        assert log == [1006]
+        assert "websocket.close" not in client.types
+        nothing_left()
+
+
+async def test_cancelled_while_it_waits_for_its_turn() -> None:
+    """The client's event is there, a handler of the layer is at it, and the server cancels."""
+    log: list[Any] = []
+    inside, go_on = asyncio.Event(), asyncio.Event()
+
+    class Slow(AsyncWebsocketConsumer):
+        groups = ["room"]
+
+        async def note(self, event: Message) -> None:
+            inside.set()
+            try:
+                await go_on.wait()
+            finally:
+                log.append("note is over")
+
+        async def receive(self, **_: Any) -> None:
+            log.append("received")
+
+        async def disconnect(self, code: int) -> None:
+            log.append(code)
+
+    for in_the_same_turn in (False, True):
+        log.clear()
+        inside.clear()
+        go_on.clear()
+        async with Client(Slow(), CONNECT) as client:
+            await client.answers(1)
+            await get_channel_layer().group_send("room", {"type": "note"})
+            await inside.wait()
+            client.says(frame("x"))
+            await settle()
+            if in_the_same_turn:
+                go_on.set()
+            client.task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await client.ended()
+        assert log == ["note is over", 1006]
+
+
+async def test_cancelled_at_every_step_disconnect_runs_at_most_once() -> None:
+    """Walk through the whole life of a connection and cancel it after each step of the loop."""
+    completed = 0
+    for step in range(60):
+        log: list[Any] = []
+
+        class Walks(AsyncWebsocketConsumer):
+            groups = ["room", "other"]
+            log_ = log
+
+            async def connect(self) -> None:
+                await asyncio.sleep(0)
+                await self.accept()
+
+            async def receive(self, text_data: str | None = None, bytes_data: Any = None) -> None:
+                await asyncio.sleep(0)
+                await self.channel_layer.group_send("room", {"type": "note"})
+                await asyncio.sleep(0)
+
+            async def note(self, event: Message) -> None:
+                await asyncio.sleep(0)
+                await self.send("note")
+
+            async def disconnect(self, code: int) -> None:
+                self.log_.append(code)
+                await asyncio.sleep(0)
+
+        async with Client(Walks(), CONNECT, frame("x"), frame("y"), leave(1001)) as client:
+            for _ in range(step):
+                await asyncio.sleep(0)
+            client.task.cancel()
+            try:
+                await client.ended()
+                completed += 1
+            except asyncio.CancelledError:
+                pass
+        started = step > 0
+        assert len(log) == started, (step, log)
+        nothing_left()
+    assert completed > 5, "the walk came to the end"
+
+
+async def test_cancelled_twice_disconnect_still_begins() -> None:
+    log: list[Any] = []
+
+    class Stubborn(AsyncWebsocketConsumer):
+        groups = ["room"]
+
+        async def receive(self, **_: Any) -> None:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                await asyncio.Event().wait()
+
+        async def disconnect(self, code: int) -> None:
+            log.append(code)
+
+    async with Client(Stubborn(), CONNECT, frame("x")) as client:
+        await client.answers(1)
+        await settle()
+        for _ in range(2):
+            client.task.cancel()
+            await settle()
+        with pytest.raises(asyncio.CancelledError):
+            await client.ended()
+    assert log == [1006]
+    nothing_left()
+
+
+async def test_cancelled_in_disconnect_it_is_not_run_again() -> None:
+    log: list[Any] = []
+
+    class Slow(AsyncWebsocketConsumer):
+        groups = ["room"]
+
+        async def disconnect(self, code: int) -> None:
+            log.append(code)
+            await asyncio.Event().wait()
+
+    async with Client(Slow(), CONNECT, leave(1001)) as client:
+        await client.answers(1)
+        await settle()
+        client.task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await client.ended()
+    assert log == [1001]
+    nothing_left()
+
+
+async def test_a_timeout_around_the_application_stays_a_timeout() -> None:
+    application, log = failing(AsyncWebsocketConsumer, "nowhere")
+    client = Client(application, CONNECT)
+    task = asyncio.current_task()
+    assert task is not None
+    with pytest.raises(TimeoutError):  # noqa: PT012
+        async with asyncio.timeout(None) as limit:
+            asyncio.get_running_loop().call_soon(limit.reschedule, 0)
+            await application(client.scope, client.receive, client.send)
+    assert task.cancelling() == 0
+    assert log == ["connect", 1006]
+
+
+@pytest.mark.parametrize("where", ["receive", "note"])
+async def test_a_cancellation_that_nobody_asked_for_is_an_error_like_others(where: str) -> None:
+    """A handler that awaits a task of its own which was cancelled."""
+    application, log = failing(AsyncWebsocketConsumer, where, asyncio.CancelledError("stray"))
+    async with Client(application, CONNECT) as client:
+        await provoke(client, where)
+        with pytest.raises(asyncio.CancelledError):
+            await client.ended()
+    assert log == ["connect", 1011]
+    assert client.sent[-1] == {"type": "websocket.close", "code": 1011}
+
+
+async def test_a_failure_beside_and_a_cancellation_leave_as_cancelled_and_are_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    application, log = failing(AsyncWebsocketConsumer, "note", Failed("lost"))
+    async with Client(application, CONNECT) as client:
+        await client.answers(1)
+        await get_channel_layer().group_send("room", {"type": "note"})
+        while client.task.cancelling() == 0:
+            await asyncio.sleep(0)
+        # The failure has interrupted receive(), and its task has not run yet.
+        client.task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await client.ended()
+    assert client.task.cancelled()
+    assert log == ["connect", 1006]
+    assert any(r.exc_info and str(r.exc_info[1]) == "lost" for r in caplog.records)
+
+
+async def test_a_cancelled_sync_handler_finishes_before_disconnect_runs() -> None:
+    log: list[Any] = []
+    with making_gates() as make_gate:
+        gate: Gate = make_gate()
+
+        class Slow(WebsocketConsumer):
+            def receive(self, **_: Any) -> None:
+                gate()
+                log.append("receive is over")
+
+            def disconnect(self, code: int) -> None:
+                log.append(code)
+
+        async with Client(Slow(), CONNECT, frame("x")) as client:
+            await entered(gate)
+            client.task.cancel()
+            await settle()
+            assert log == []
+            gate.released.set()
+            with pytest.raises(asyncio.CancelledError):
+                await client.ended()
+    assert log == ["receive is over", 1006]
