@@ -62,4 +62,6 @@ class Fanout:
             await publish(self._group, self._path)
             await arrived
             count += self._quick
+        if self._arrivals.missing:
+            raise RuntimeError(f"{-self._arrivals.missing} frames arrived that nobody sent.")
         return {"count": count, **watch.read()}
