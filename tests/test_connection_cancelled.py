@@ -2,9 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from concurrent.futures import Future
 from typing import Any
 
 import pytest
+from asgiref.current_thread_executor import CurrentThreadExecutor
+from asgiref.sync import AsyncToSync, sync_to_async
 
 from channels.generic.websocket import AsyncWebsocketConsumer, WebsocketConsumer
 from channels.layers import get_channel_layer
@@ -278,3 +281,31 @@ async def test_a_cancelled_sync_handler_finishes_before_disconnect_runs() -> Non
             with pytest.raises(asyncio.CancelledError):
                 await client.ended()
     assert log == ["receive is over", 1006]
+
+
+async def test_what_a_cancelled_sync_call_left_in_the_context_does_not_reach_disconnect() -> None:
+    """asgiref copies the context of a cancelled call back, and in it, if the call happened to be
+    in async_to_sync() at that moment, the place of sync code: a thread that takes none any more."""
+    log: list[Any] = []
+    quit_already = CurrentThreadExecutor(None)
+    done: Future[None] = Future()
+    done.set_result(None)
+    quit_already.run_until_future(done)
+
+    class Unlucky(AsyncWebsocketConsumer):
+        async def receive(self, **_: Any) -> None:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                AsyncToSync.executors.current = quit_already
+
+        async def disconnect(self, code: int) -> None:
+            await sync_to_async(log.append)(code)
+
+    async with Client(Unlucky(), CONNECT, frame("x")) as client:
+        await client.answers(1)
+        await settle()
+        client.task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await client.ended()
+    assert log == [1006]

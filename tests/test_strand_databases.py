@@ -175,11 +175,15 @@ async def test_cancelled_while_it_closes_every_thread_is_asked_all_the_same(
     closing.cancel()
     await asyncio.wait([closing])
     slow.released.set()
-    # The threads are given back when they are done.
-    both = [Strand(pool).submit(thread_name) for _ in range(2)]
-    for future in both:
-        result(future)
+    # Both threads are given back when they are done, and only then.
+    both = [gates(), gates()]
+    held = [Strand(pool).submit(gate) for gate in both]
+    for gate in both:
+        await entered(gate)
     assert not databases.left_open
+    for gate, future in zip(both, held, strict=True):
+        gate.released.set()
+        result(future)
 
 
 async def test_a_task_that_outlives_the_connection_leaves_none_open(

@@ -25,14 +25,14 @@ from django.utils.functional import LazyObject, empty
 
 from channels.exceptions import StopConsumer
 from channels.gate import Gate, State
-from channels.threads import current_strand
+from channels.threads import current_strand, restore_waiting_thread, waiting_thread
 from channels.turn import Turn
 from channels.typing import Message, Receive, Scope, Send
 
 if TYPE_CHECKING:
     from channels.layers.base import Inbox
 
-logger = logging.getLogger("django.channels")
+logger: logging.Logger = logging.getLogger("django.channels")
 
 ENDINGS = ("websocket.disconnect", "http.disconnect")
 """Events after which nothing comes any more."""
@@ -78,6 +78,7 @@ class Connection:
         "_tasks",
         "_tidy",
         "_turn",
+        "_waiting_thread",
         "gate",
     )
 
@@ -98,6 +99,7 @@ class Connection:
         self._takes_frames = takes_frames
         self._tidy = tidy
         self._strand = current_strand()
+        self._waiting_thread = waiting_thread()
         self._loop = asyncio.get_running_loop()
         self._turn = Turn()
         self._inbox: Inbox | None = None
@@ -347,6 +349,7 @@ class Connection:
         consumer's goodbye raised.
         """
         self._ending = True
+        restore_waiting_thread(self._waiting_thread)
         if cancelled:
             code = ABNORMAL_CLOSURE
         else:

@@ -45,7 +45,7 @@ class Pool:
     """
 
     def __init__(self, size: int) -> None:
-        self.lock = threading.Lock()
+        self.lock: threading.Lock = threading.Lock()
         self._size = size
         self._started = 0
         self._idle: list[Worker] = []
@@ -297,9 +297,25 @@ async def strand() -> AsyncIterator[None]:
 def _wants_strand() -> bool:
     return (
         SyncToAsync.thread_sensitive_context.get(None) is None
-        and getattr(AsyncToSync.executors, "current", None) is None
+        and waiting_thread() is None
         and asyncio.get_running_loop() not in AsyncToSync.loop_thread_executors
     )
+
+
+def waiting_thread() -> Any:
+    """The executor of the thread that waits in ``async_to_sync`` for this code, if one does."""
+    return getattr(AsyncToSync.executors, "current", None)
+
+
+def restore_waiting_thread(executor: Any) -> None:
+    """Undo what a cancelled sync call left in the context.
+
+    When a call is cancelled asgiref copies its context back, though the call runs on and may be in
+    the middle of ``async_to_sync``. From then on sync code of this context would be sent to that
+    call's thread, which does not take any more.
+    """
+    if waiting_thread() is not executor:
+        AsyncToSync.executors.current = executor
 
 
 def is_tended_thread() -> bool:
