@@ -80,11 +80,14 @@ def test_a_disconnect_without_a_code_is_1005() -> None:
 class Layer:
     def group_add(self) -> None: ...
 
+    def group_discard(self) -> None: ...
+
 
 @pytest.mark.parametrize("groups", [["a", "b"], {"a", "b"}, ("a", "b"), None, []])
 def test_groups_may_be_any_collection_and_the_list_is_a_copy(groups: Any) -> None:
     consumer = SimpleNamespace(groups=groups, channel_layer=Layer())
-    listed = events.groups_of(consumer)
+    listed = events.groups_to_join(consumer)
+    assert events.groups_to_leave(consumer) == listed[::-1]
     assert sorted(listed) == sorted(groups or [])
     assert listed is not groups
 
@@ -93,13 +96,14 @@ def test_groups_may_be_any_collection_and_the_list_is_a_copy(groups: Any) -> Non
 def test_groups_need_a_layer_that_has_them(layer: Any) -> None:
     consumer = SimpleNamespace(groups=["room"], channel_layer=layer, channel_layer_alias="other")
     with pytest.raises(InvalidChannelLayerError) as caught:
-        events.groups_of(consumer)
+        events.groups_to_join(consumer)
     assert str(caught.value) == "BACKEND is unconfigured or doesn't support groups"
     assert "['room']" in caught.value.__notes__[0]
     assert "'other'" in caught.value.__notes__[0]
     assert "CHANNEL_LAYERS" in caught.value.__notes__[0]
+    assert events.groups_to_leave(consumer) == []
     consumer.groups = []
-    assert events.groups_of(consumer) == []
+    assert events.groups_to_join(consumer) == []
 
 
 @pytest.mark.parametrize(

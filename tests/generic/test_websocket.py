@@ -159,16 +159,28 @@ async def test_close_does_not_end_the_consumer(base: type) -> None:
 
 
 @families
-async def test_groups_without_a_layer_end_the_connection(base: type, settings: Any) -> None:
+async def test_groups_without_a_layer_end_the_connection(
+    base: type, settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     settings.CHANNEL_LAYERS = {}
-    codes: list[int] = []
-    consumer = type("Member", (base,), {"groups": ["room"]})
+    calls: list[Any] = []
+
+    def connect(self: Any) -> Steps:
+        calls.append("connect")
+        yield None
+
+    def disconnect(self: Any, code: int) -> Steps:
+        calls.append(code)
+        yield None
+
+    consumer = written_for(base, groups=["room"], connect=connect, disconnect=disconnect)
     async with Client(consumer(), CONNECT) as client:
         with pytest.raises(InvalidChannelLayerError) as caught:
             await client.ended()
-    assert codes == []
+    assert calls == [1011]
     assert client.sent == []
-    assert any("Member" in note for note in caught.value.__notes__)
+    assert not caplog.records, "one error, once"
+    assert any(consumer.__qualname__ in note for note in caught.value.__notes__)
 
 
 class Unreliable:

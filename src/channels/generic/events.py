@@ -62,7 +62,7 @@ def closing_code(event: Message) -> int:
     return code
 
 
-def groups_of(consumer: Any) -> list[str]:
+def groups_to_join(consumer: Any) -> list[str]:
     """The groups that a consumer is to be in, as a list of its own.
 
     Raises:
@@ -78,6 +78,14 @@ def groups_of(consumer: Any) -> list[str]:
         )
         raise error
     return groups
+
+
+def groups_to_leave(consumer: Any) -> list[str]:
+    """The groups that a consumer is to leave, the last first; none where there is no layer: what
+    refused to join them has said so."""
+    if getattr(consumer.channel_layer, "group_discard", None) is None:
+        return []
+    return list(consumer.groups or ())[::-1]
 
 
 def refuse_frame(text_data: str | None, bytes_data: bytes | None) -> NoReturn:

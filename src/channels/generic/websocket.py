@@ -19,7 +19,8 @@ from channels.generic.events import (
     explain_bad_json,
     frame_content,
     frame_event,
-    groups_of,
+    groups_to_join,
+    groups_to_leave,
     refuse_frame,
 )
 from channels.typing import Message
@@ -60,7 +61,7 @@ class WebsocketConsumer(_OwnGroups, SyncConsumer):
     """
 
     def websocket_connect(self, message: Message) -> None:
-        for group in groups_of(self):
+        for group in groups_to_join(self):
             async_to_sync(self.channel_layer.group_add)(group, self.channel_name)
         try:
             self.connect()
@@ -118,7 +119,7 @@ class WebsocketConsumer(_OwnGroups, SyncConsumer):
         # neither the others nor the end from the consumer. Then the error leaves.
         with ExitStack() as end:
             end.callback(self.disconnect, closing_code(message))
-            for group in reversed(groups_of(self)):
+            for group in groups_to_leave(self):
                 discard = async_to_sync(self.channel_layer.group_discard)
                 end.callback(discard, group, self.channel_name)
         raise StopConsumer
@@ -176,7 +177,7 @@ class AsyncWebsocketConsumer(_OwnGroups, AsyncConsumer):
     """
 
     async def websocket_connect(self, message: Message) -> None:
-        for group in groups_of(self):
+        for group in groups_to_join(self):
             await self.channel_layer.group_add(group, self.channel_name)
         try:
             await self.connect()
@@ -232,7 +233,7 @@ class AsyncWebsocketConsumer(_OwnGroups, AsyncConsumer):
     async def websocket_disconnect(self, message: Message) -> None:
         async with AsyncExitStack() as end:  # as in the sync family
             end.push_async_callback(self.disconnect, closing_code(message))
-            for group in reversed(groups_of(self)):
+            for group in groups_to_leave(self):
                 discard = self.channel_layer.group_discard
                 end.push_async_callback(discard, group, self.channel_name)
         raise StopConsumer
