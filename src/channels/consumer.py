@@ -191,7 +191,7 @@ _OWN_DISPATCH = tuple(vars(base)["dispatch"] for base in (AsyncConsumer, SyncCon
 
 
 def find_handler(consumer: AsyncConsumer, message: Message) -> Callable[[Message], Any] | None:
-    """The bound handler of a message; ``None`` for an ending that the consumer does not care for.
+    """What handles a message; ``None`` for an ending that the consumer does not care for.
 
     Raises:
         ValueError: there is no such handler, or the type is malformed.
@@ -201,6 +201,11 @@ def find_handler(consumer: AsyncConsumer, message: Message) -> Callable[[Message
         return cast("Callable[[Message], Any]", handler)
     if message["type"] in ENDINGS:
         return None
+    connection: Connection | None = getattr(consumer, "_connection", None)
+    if message["type"] == "websocket.send" and connection is not None:
+        # A finished frame that a dispatch of somebody else's wanted to see first.
+        send_frame = connection.gate.send_frame
+        return async_to_sync(send_frame) if consumer._sync else send_frame
     unknown = ValueError(f"No handler for message type {message['type']}")
     unknown.add_note(
         f"Define {type(consumer).__qualname__}.{get_handler_name(message)}(self, event), or send "

@@ -13,7 +13,7 @@ from asgiref.sync import markcoroutinefunction
 
 from channels.typing import Message, Send
 
-logger = logging.getLogger("django.channels")
+logger: logging.Logger = logging.getLogger("django.channels")
 
 
 ENDED_BY_CLOSE = (
@@ -52,7 +52,7 @@ class Gate:
     __slots__ = ("_count_drop", "_denying", "_held", "_send", "state")
 
     def __init__(self, send: Send, count_drop: Callable[[], None]) -> None:
-        self.state = State.WAITING
+        self.state: State = State.WAITING
         self._send: Callable[[Message], Awaitable[Any]] = send
         self._count_drop = count_drop
         self._held: list[Message] | None = None
@@ -73,6 +73,7 @@ class Gate:
             return self._accept(message, held)
         return self._send(message)
 
+    @markcoroutinefunction
     def send_frame(self, message: Message) -> Awaitable[Any]:
         """Pass on a frame that needs no handler; before ``accept`` it is held until then."""
         if self.state is State.WAITING:
