@@ -7,7 +7,6 @@ class ChannelsConfig(AppConfig):
     """Gives a project ``runserver``, ``runworker`` and the system checks."""
 
     name = "channels"
-    verbose_name = "Channels"
 
     def ready(self) -> None:
         from channels.checks import register_checks

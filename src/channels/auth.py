@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from django.contrib.auth.base_user import AbstractBaseUser
     from django.contrib.auth.models import AnonymousUser
 
+    LazyUser = LazyObject[AbstractBaseUser | AnonymousUser]
+else:
+    LazyUser = LazyObject  # no generic at run time
+
 
 @database_sync_to_async
 def get_user(scope: Scope) -> "AbstractBaseUser | AnonymousUser":
@@ -111,7 +115,7 @@ def logout(scope: Scope) -> None:
         scope["user"] = AnonymousUser()
 
 
-class UserLazyObject(LazyObject):  # type: ignore[type-arg] # no generic at run time
+class UserLazyObject(LazyUser):
     """Stands in ``scope["user"]`` until the user is known.
 
     Reading it before raises ``ValueError``.

@@ -92,7 +92,7 @@ class Connection:
         takes_frames: bool,
         tidy: Callable[[], Awaitable[None]],
     ) -> None:
-        self.gate = Gate(send, self._count_drop)
+        self.gate: Gate = Gate(send, self._count_drop)
         self._consumer = consumer
         self._scope = scope
         self._receive = receive

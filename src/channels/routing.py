@@ -25,7 +25,7 @@ if TYPE_CHECKING:
         callback: Any
 
 
-logger = logging.getLogger("django.channels.routing")
+logger: logging.Logger = logging.getLogger("django.channels.routing")
 
 SHOWN_ROUTES = 20
 """How many routes the note of a missing route lists."""

@@ -7,11 +7,10 @@ the browser then.
 """
 
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from http.cookies import SimpleCookie
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.contrib.sessions.backends.base import UpdateError
@@ -24,6 +23,9 @@ from django.utils.http import http_date
 from channels.db import database_sync_to_async
 from channels.threads import strand
 from channels.typing import ASGIApplication, Message, Receive, Scope, Send
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class _SameSiteError(AssertionError, ValueError):

@@ -13,7 +13,7 @@ class Turn:
     __slots__ = ("_queue", "taken")
 
     def __init__(self) -> None:
-        self.taken = False
+        self.taken: bool = False
         self._queue: deque[asyncio.Future[None]] | None = None
 
     def take_nowait(self) -> bool:

@@ -9,7 +9,7 @@ from typing import Any, TypedDict
 from channels.stop_signals import LEFTOVERS, end_process_within, stop_on_signals
 from channels.typing import ASGIApplication, Message, Scope
 
-logger = logging.getLogger("django.channels.worker")
+logger: logging.Logger = logging.getLogger("django.channels.worker")
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 """Seconds between attempts to receive while the layer fails; doubled each time."""
@@ -71,7 +71,7 @@ class Worker:
         if max_applications < 1:
             raise ValueError(f"max_applications is {max_applications!r}; it must be at least 1.")
         self.application = application
-        self.channels = list(channels)
+        self.channels: list[str] = list(channels)
         self.channel_layer = channel_layer
         self.max_applications = max_applications
         self.application_instances: dict[str, ApplicationDetails] = {}
@@ -271,7 +271,7 @@ class Lane:
 
     def __init__(self, worker: Worker, scope_id: str, scope: Scope) -> None:
         self.scope = scope
-        self.is_busy = False
+        self.is_busy: bool = False
         self._worker = worker
         self._scope_id = scope_id
         self._turn = asyncio.Lock()

@@ -36,5 +36,5 @@ def get_channel_layer(alias: str = DEFAULT_CHANNEL_LAYER) -> Any:
         return None
 
 
-channel_layers = ChannelLayerManager()
+channel_layers: ChannelLayerManager = ChannelLayerManager()
 """The layers of this process. Test suites replace, clear and rebind it."""

@@ -34,7 +34,7 @@ class Box(Mailbox[Snapshot]):
         super().__init__(capacity)
         self.listener: Reader | None = None
         self.waiters: deque[Reader] | None = None
-        self.told_at = float("-inf")
+        self.told_at: float = float("-inf")
         """When a waiter was last told of a message. Until it runs it is in no other table."""
 
     @property
@@ -76,7 +76,7 @@ class Delivery:
     ) -> None:
         self.boxes: dict[str, Box] = {}
         # Reentrant, because a layer holds it around several calls that belong together.
-        self.lock = threading.RLock()
+        self.lock: threading.RLock = threading.RLock()
         self._capacity_of = capacity_of
         self._expiry = expiry
         self._clock = clock

@@ -5,7 +5,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 
-logger = logging.getLogger("django.channels.layers")
+logger: logging.Logger = logging.getLogger("django.channels.layers")
 
 SECONDS_BETWEEN_LINES = 60.0
 

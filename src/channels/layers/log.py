@@ -46,10 +46,10 @@ class GroupLog(Generic[T]):
     __slots__ = ("_entries", "capacity", "epoch", "expiry", "offset")
 
     def __init__(self, epoch: str, capacity: int, expiry: float) -> None:
-        self.epoch = epoch
-        self.capacity = capacity
-        self.expiry = expiry
-        self.offset = 0
+        self.epoch: str = epoch
+        self.capacity: int = capacity
+        self.expiry: float = expiry
+        self.offset: int = 0
         """The offset of the newest entry, also when it is no longer kept."""
         self._entries: deque[tuple[float, T]] = deque(maxlen=capacity)
 

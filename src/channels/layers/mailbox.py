@@ -19,8 +19,8 @@ class Mailbox(Generic[T]):
     __slots__ = ("_items", "capacity", "expired")
 
     def __init__(self, capacity: int) -> None:
-        self.capacity = capacity
-        self.expired = 0
+        self.capacity: int = capacity
+        self.expired: int = 0
         """How many items were dropped because nobody read them in time."""
         self._items: deque[tuple[float, T]] = deque()
 

@@ -50,9 +50,9 @@ class InMemoryChannelLayer(BaseChannelLayer):
         super().__init__(
             expiry=expiry, capacity=capacity, channel_capacity=channel_capacity, **kwargs
         )
-        self.channel_capacity = self.compile_capacities(channel_capacity or {})
+        self.channel_capacity: Any = self.compile_capacities(channel_capacity or {})
         self.group_expiry = group_expiry
-        self.drops = Drops(type(self).__name__, clock)
+        self.drops: Drops = Drops(type(self).__name__, clock)
         self._clock = clock
         self._delivery = Delivery(self.get_capacity, expiry, clock, self.drops)
         self._memberships = Memberships()

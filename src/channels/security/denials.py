@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-logger = logging.getLogger("django.channels.security")
+logger: logging.Logger = logging.getLogger("django.channels.security")
 
 SHOWN_BYTES = 200
 """How much of an origin is kept and logged. Longer ones that begin alike count as one."""

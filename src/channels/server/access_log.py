@@ -20,7 +20,7 @@ from django.core.management.color import Style, no_style
 
 from channels.typing import ASGIApplication, Message, Receive, Scope, Send
 
-logger = logging.getLogger("django.channels.server")
+logger: logging.Logger = logging.getLogger("django.channels.server")
 
 HTTP_LINE = "HTTP %(method)s %(path)s %(status)s [%(time_taken).2f, %(client)s]"
 WEBSOCKET_LINE = "WebSocket {action} %(path)s [%(client)s]"

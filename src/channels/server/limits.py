@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from channels.typing import ASGIApplication, Message, Receive, Scope, Send
 
-logger = logging.getLogger("django.channels.server")
+logger: logging.Logger = logging.getLogger("django.channels.server")
 
 INTERNAL_ERROR = 1011
 

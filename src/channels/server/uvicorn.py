@@ -18,7 +18,7 @@ from channels.server.base import Address, ServerOptions, ServerStartError, liste
 from channels.server.limits import Limits
 from channels.typing import ASGIApplication, Message, Receive, Scope, Send
 
-logger = logging.getLogger("django.channels.server")
+logger: logging.Logger = logging.getLogger("django.channels.server")
 
 TICK = 1.0
 """Seconds between two looks of uvicorn at its clock: the ``Date`` header is made once a tick."""

@@ -55,7 +55,7 @@ class HttpCommunicator(ApplicationCommunicator):
             "headers": checked_headers(headers),
         }
         self.body = body
-        self.sent_request = False
+        self.sent_request: bool = False
         super().__init__(application, self.scope)  # type: ignore[no-untyped-call]
 
     async def get_response(self, timeout: float | None = 1) -> dict[str, Any]:

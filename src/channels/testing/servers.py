@@ -15,7 +15,7 @@ import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import django
 from asgiref.sync import SyncToAsync
@@ -31,6 +31,10 @@ from channels.testing.databases import (
     use_databases,
 )
 from channels.typing import ASGIApplication
+
+if TYPE_CHECKING:
+    from multiprocessing.sharedctypes import Synchronized
+    from multiprocessing.synchronize import Event
 
 GetApplication = Callable[[], ASGIApplication]
 
@@ -77,8 +81,8 @@ class LiveServerThread(threading.Thread):
         self.get_application = get_application
         self.setup = setup
         self.teardown = teardown
-        self.port = SimpleNamespace(value=port)
-        self.ready = threading.Event()
+        self.port: SimpleNamespace = SimpleNamespace(value=port)
+        self.ready: threading.Event = threading.Event()
         self.errors: queue.SimpleQueue[tuple[BaseException, str]] = queue.SimpleQueue()
         self._shared: SharedConnections | None = None
         self._server: Server | None = None
@@ -149,8 +153,8 @@ class LiveServerProcess(multiprocessing.Process):
         self.get_application = get_application
         self.setup = setup
         self.teardown = teardown
-        self.port = multiprocessing.Value("i", port)
-        self.ready = multiprocessing.Event()
+        self.port: Synchronized[int] = multiprocessing.Value("i", port)
+        self.ready: Event = multiprocessing.Event()
         self.errors: Any = multiprocessing.SimpleQueue()
         self._databases: dict[str, Any] = {}
         self._settings: dict[str, bytes] = {}

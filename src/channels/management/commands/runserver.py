@@ -3,7 +3,7 @@
 import argparse
 import signal
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
 from django.conf import settings
@@ -24,6 +24,9 @@ from channels.server import (
 )
 from channels.stop_signals import LEFTOVERS, end_process_within, stop_on_signals
 
+if TYPE_CHECKING:
+    import socket
+
 STOP_TIMEOUT = 1.0
 """Seconds that consumers get for their ``disconnect`` when the server ends or reloads. They are
 cancelled then, and get as long again."""
@@ -42,6 +45,7 @@ class Command(RunserverCommand):
         "Starts a lightweight web server for development, which serves the ASGI application with "
         "HTTP and WebSocket, and static files."
     )
+    server_cls: Any = RunserverCommand.server_cls
     bound: "BoundServer | None" = None
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -90,12 +94,12 @@ class Command(RunserverCommand):
     def inner_run(self, *args: Any, **options: Any) -> None:
         wanted = options.get("use_asgi", True)
         missing = what_is_missing() if wanted else None
-        self.use_asgi = wanted and missing is None
+        self.use_asgi: bool = wanted and missing is None
         if self.use_asgi:
             # With threading, Django would derive a class of its own from server_cls.
             options["use_threading"] = False
-            self.server_cls = self.bind_asgi_server  # type: ignore[assignment]
-            self.server_options = ServerOptions(
+            self.server_cls = self.bind_asgi_server
+            self.server_options: ServerOptions = ServerOptions(
                 root_path=settings.FORCE_SCRIPT_NAME or "",
                 http_timeout=options.get("http_timeout"),
                 websocket_handshake_timeout=options.get(
@@ -144,8 +148,8 @@ class BoundServer:
     """A listening server, with as much of ``socketserver.BaseServer`` as Django's command uses."""
 
     def __init__(self, address: Address, ipv6: bool, options: ServerOptions) -> None:
-        self.socket = listening_socket(*address, ipv6=ipv6)
-        self.server_port = self.socket.getsockname()[1]
+        self.socket: socket.socket = listening_socket(*address, ipv6=ipv6)
+        self.server_port: int = self.socket.getsockname()[1]
         self._options = options
         self._server: Server | None = None
         self._ended = threading.Event()

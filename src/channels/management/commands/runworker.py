@@ -12,7 +12,7 @@ from channels.layers import InMemoryChannelLayer, channel_layers, get_channel_la
 from channels.routing import get_default_application
 from channels.worker import Worker, require_channel_name
 
-logger = logging.getLogger("django.channels.worker")
+logger: logging.Logger = logging.getLogger("django.channels.worker")
 
 
 class Command(BaseCommand):
@@ -35,8 +35,8 @@ class Command(BaseCommand):
         parser.add_argument("channels", nargs="+", help="Channels to listen on.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        self.verbosity = options.get("verbosity", 1)
-        self.channel_layer = layer_of(options.get("layer", DEFAULT_CHANNEL_LAYER))
+        self.verbosity: int = options.get("verbosity", 1)
+        self.channel_layer: Any = layer_of(options.get("layer", DEFAULT_CHANNEL_LAYER))
         # Each once: two receivers would make the channel's messages overtake each other.
         channels = list(dict.fromkeys(options["channels"]))
         for channel in channels:

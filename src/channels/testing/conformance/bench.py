@@ -55,7 +55,7 @@ class Bench:
         self.patience = patience
         self.expiry = expiry
         self.pass_time = pass_time
-        self.layer = self.another()
+        self.layer: Layer = self.another()
 
     def another(self, **options: Any) -> Layer:
         """One more layer, with these options.

@@ -28,7 +28,7 @@ class FaultyLayer(BaseChannelLayer):
         FAULTS.append(cls)
 
     def __init__(self, *, shared: InMemoryChannelLayer | None = None, **options: Any) -> None:
-        self.inner = self.make_inner(**options) if shared is None else shared
+        self.inner: InMemoryChannelLayer = self.make_inner(**options) if shared is None else shared
         self.own: set[str] = set()
         """The channels that were made here."""
 

@@ -108,7 +108,7 @@ class TellsEveryReceiver(FaultyLayer, caught_by=("one_receiver", "one_receiver_a
 class MixesUpChannels(FaultyLayer, caught_by=("channels_are_separate",)):
     """Gives a message also to the channel that was sent to before, if that was not read yet."""
 
-    previous = ""
+    previous: str = ""
 
     async def send(self, channel: str, message: Message) -> None:
         previous, self.previous = self.previous, channel

@@ -44,7 +44,7 @@ class CountsJoins(FaultyLayer, caught_by=("group_message_once",)):
 class JoinsLater(FaultyLayer, caught_by=("group_add_is_in_effect",)):
     """Returns from ``group_add`` before it has taken effect, if it is busy with another one."""
 
-    busy = False
+    busy: bool = False
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -209,7 +209,7 @@ class IgnoresExclude(FaultyLayer, caught_by=("exclude",)):
 class CountsAllGroupsTogether(FaultyLayer, caught_by=("positions",)):
     """Returns offsets that go up with the messages of every group."""
 
-    sent = 0
+    sent: int = 0
 
     async def group_send(
         self, group: str, message: Message, *, exclude: Collection[str] = ()

@@ -29,7 +29,7 @@ class FlushKeepsMembers(FaultyLayer, caught_by=("flush_ends_memberships",)):
 class ClosesOnce(FaultyLayer, caught_by=("close",)):
     """Raises when it is closed a second time."""
 
-    closed = False
+    closed: bool = False
 
     async def close(self) -> None:
         if self.closed:
