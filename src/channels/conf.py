@@ -21,6 +21,8 @@ class Key:
     accepts: Callable[[Any], bool]
     wanted: str
     """What is accepted, in words; the end of the error message."""
+    default_from: str
+    """Where the default comes from, in words; the beginning of the error message if it is bad."""
 
 
 def _sync_threads_default() -> Any:
@@ -38,6 +40,7 @@ KEYS: Mapping[str, Key] = {
         default=_sync_threads_default,
         accepts=_is_count,
         wanted="a number of threads above 0 (1 is upstream's single thread)",
+        default_from="the environment variable ASGI_THREADS",
     ),
 }
 
@@ -54,9 +57,12 @@ def channels_setting(name: str) -> Any:
     """
     key = KEYS[name]
     configured = _configured()
-    value = configured[name] if name in configured else key.default()
+    if name in configured:
+        value, source = configured[name], f"CHANNELS[{name!r}]"
+    else:
+        value, source = key.default(), key.default_from
     if not key.accepts(value):
-        raise ImproperlyConfigured(f"CHANNELS[{name!r}] is {value!r}; it must be {key.wanted}.")
+        raise ImproperlyConfigured(f"{source} is {value!r}; it must be {key.wanted}.")
     return value
 
 
