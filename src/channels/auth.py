@@ -23,7 +23,7 @@ from channels.db import database_sync_to_async
 from channels.middleware import BaseMiddleware
 from channels.sessions import CookieMiddleware, SessionMiddleware
 from channels.threads import strand
-from channels.typing import ASGIApplication, Receive, Scope, Send
+from channels.typing import ASGIApplication, Scope
 
 if TYPE_CHECKING:
     from django.contrib.auth.base_user import AbstractBaseUser
@@ -153,7 +153,7 @@ class AuthMiddleware(BaseMiddleware):
         if isinstance(user, LazyObject):
             user._wrapped = await get_user(scope)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> Any:
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> Any:
         """Serve one connection.
 
         Raises:

@@ -8,7 +8,7 @@ A consumer's method is called for each event, one at a time: ``websocket.receive
 import functools
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, ClassVar, Protocol, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias, cast
 
 from asgiref.sync import async_to_sync
 
@@ -28,7 +28,13 @@ class ConsumerApplication(Protocol):
     consumer_initkwargs: dict[str, Any]
 
     # A coroutine, and not just any awaitable: Django's path() is typed to take nothing less.
-    def __call__(self, scope: Any, receive: Any, send: Any, /) -> Coroutine[Any, Any, Any]: ...
+    def __call__(self, scope: Any, receive: Any, send: Any) -> Coroutine[Any, Any, Any]: ...
+
+
+if TYPE_CHECKING:
+    # By these names the published stubs have them, so typed code imports them.
+    _ASGIApplicationProtocol: TypeAlias = ConsumerApplication
+    _ChannelScope: TypeAlias = Scope
 
 
 def get_handler_name(message: Message) -> str:
@@ -83,7 +89,7 @@ class AsyncConsumer:
     base_send: Callable[[Message], Any]
     """Sends an ASGI event to the client."""
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one connection; after it the instance may serve another.
 
         Raises:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from channels.threads import strand
-from channels.typing import ASGIApplication, Receive, Scope, Send
+from channels.typing import ASGIApplication
 
 
 class BaseMiddleware:
@@ -19,7 +19,7 @@ class BaseMiddleware:
     def __init__(self, inner: ASGIApplication) -> None:
         self.inner = inner
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> Any:
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> Any:
         """Serve one connection; what ``inner`` returns or raises is passed on.
 
         ``inner`` gets a copy of ``scope`` (one level deep): what it adds is not seen outside.

@@ -91,7 +91,7 @@ class ProtocolTypeRouter:
     def __init__(self, application_mapping: Mapping[str, ASGIApplication]) -> None:
         self.application_mapping = application_mapping
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> Any:
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> Any:
         """Serve one connection; what the chosen application returns is passed on.
 
         Raises:
@@ -155,7 +155,7 @@ class URLRouter:
             if getattr(callback, "_path_routing", False) is True:
                 self._prefixes[route] = _as_prefix(route.pattern)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> Any:
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> Any:
         """Serve one connection; what the application returns is passed on.
 
         Raises:
@@ -227,7 +227,7 @@ class ChannelNameRouter:
     def __init__(self, application_mapping: Mapping[str, ASGIApplication]) -> None:
         self.application_mapping = application_mapping
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> Any:
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> Any:
         """Serve one channel; what the chosen application returns is passed on.
 
         Raises:

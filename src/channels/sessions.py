@@ -22,7 +22,7 @@ from django.utils.http import http_date
 
 from channels.db import database_sync_to_async
 from channels.threads import strand
-from channels.typing import ASGIApplication, Message, Receive, Scope, Send
+from channels.typing import ASGIApplication, Message, Scope, Send
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,7 +43,7 @@ class CookieMiddleware:
     def __init__(self, inner: ASGIApplication) -> None:
         self.inner = inner
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> Any:
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> Any:
         """Serve one connection.
 
         Raises:
@@ -271,7 +271,7 @@ class SessionMiddleware:
     def __init__(self, inner: ASGIApplication) -> None:
         self.inner = inner
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> Any:
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> Any:
         """Serve one connection.
 
         Raises:

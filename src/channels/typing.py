@@ -14,10 +14,13 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 
 
 class ASGIApplication(Protocol):
-    """A callable that serves one connection.
+    """A callable that serves one connection: ``await application(scope, receive, send)``.
 
-    Loose in its parameters, because everybody types them differently: Django's handler, asgiref's
-    own types, middleware without annotations.
+    Any callable is accepted, because everybody types these three differently: Django's handler,
+    middleware without annotations, and :mod:`asgiref.typing`, whose ``ASGIApplication`` is a union
+    with the applications of ASGI 2, which take the scope alone. For the same reason ``__call__`` of
+    consumers, routers and middleware takes :data:`~typing.Any`: they are applications by asgiref's
+    types too, and a subclass may use whichever types it likes.
     """
 
-    def __call__(self, scope: Any, receive: Any, send: Any, /) -> Awaitable[Any]: ...
+    def __call__(self, *args: Any, **kwargs: Any) -> Any: ...

@@ -13,7 +13,7 @@ from django.utils.http import is_same_domain
 
 from channels.generic.websocket import AsyncWebsocketConsumer
 from channels.security.denials import DenialLog
-from channels.typing import ASGIApplication, Receive, Scope, Send
+from channels.typing import ASGIApplication
 
 DEFAULT_PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 
@@ -52,7 +52,7 @@ class OriginValidator:
         self.allowed_origins = allowed_origins
         self.allow_missing_origin = allow_missing_origin
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> Any:
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> Any:
         """Serve or deny one connection.
 
         Raises:
