@@ -148,6 +148,8 @@ async def play(steps: list[tuple[str, int]]) -> None:
         give()
     await settle()
     assert all(task.done() for task in tasks), "the turn was lost"
+    for task in tasks:
+        assert task.cancelled() or task.exception() is None
     assert not turn.taken
     assert served == sorted(served), "the order of asking"
 
