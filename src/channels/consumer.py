@@ -169,7 +169,9 @@ class SyncConsumer(AsyncConsumer):
     _sync = True
 
     @database_sync_to_async
-    def dispatch(self, message: Message) -> None:
+    def dispatch(  # pyright: ignore[reportIncompatibleMethodOverride] # a coroutine, by a class
+        self, message: Message
+    ) -> None:
         """Run the handler of one event, in a thread.
 
         Raises:
@@ -211,7 +213,7 @@ def find_handler(consumer: AsyncConsumer, message: Message) -> Callable[[Message
     if message["type"] == "websocket.send" and connection is not None:
         # A finished frame that a dispatch of somebody else's wanted to see first.
         send_frame = connection.gate.send_frame
-        return async_to_sync(send_frame) if consumer._sync else send_frame
+        return async_to_sync(send_frame) if consumer._sync else send_frame  # pyright: ignore[reportPrivateUsage]
     unknown = ValueError(f"No handler for message type {message['type']}")
     unknown.add_note(
         f"Define {type(consumer).__qualname__}.{get_handler_name(message)}(self, event), or send "

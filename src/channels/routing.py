@@ -19,7 +19,7 @@ from channels.typing import ASGIApplication, Message, Receive, Scope, Send
 
 if TYPE_CHECKING:
 
-    class _ExtendedURLPattern(URLPattern):
+    class _ExtendedURLPattern(URLPattern):  # pyright: ignore[reportUnusedClass]
         """A route to an ASGI application. The published stubs have it, so typed code imports it."""
 
         callback: Any
@@ -166,7 +166,8 @@ class URLRouter:
         outer = scope.get("url_route", {})
         routes: Sequence[Any] = self.routes
         for route in routes:
-            match = self._prefixes.get(route, route.pattern).match(path)
+            pattern: Any = self._prefixes.get(route, route.pattern)
+            match = pattern.match(path)
             if match is None:
                 continue
             remaining, args, kwargs = match

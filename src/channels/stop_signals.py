@@ -5,13 +5,13 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
 STOP_SIGNALS: tuple[signal.Signals, ...] = (signal.SIGINT, signal.SIGTERM)
 if sys.platform == "win32":
-    STOP_SIGNALS += (signal.SIGBREAK,)
+    STOP_SIGNALS += (signal.SIGBREAK,)  # pyright: ignore[reportConstantRedefinition]
 
 LEFTOVERS = 0.5
 """Seconds that the interpreter gets to leave when everything that can be ended has ended. What is
@@ -19,7 +19,7 @@ left then can only be blocked sync code."""
 
 
 @contextmanager
-def stop_on_signals(stop: Callable[[signal.Signals], None]) -> Iterator[None]:
+def stop_on_signals(stop: Callable[[signal.Signals], None]) -> Generator[None]:
     """Call ``stop`` at the first stop signal; a second one does what it did before the block.
 
     So whoever waits for a clean end can press Ctrl-C once more. ``stop`` runs in the main thread,

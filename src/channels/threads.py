@@ -14,7 +14,7 @@ import asyncio
 import os
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
@@ -265,7 +265,7 @@ def current_strand() -> Strand | None:
 
 
 @asynccontextmanager
-async def strand() -> AsyncIterator[None]:
+async def strand() -> AsyncGenerator[None]:
     """Give the connection that is served inside a strand of its own; nested entries share it.
 
     Nothing is changed where thread-sensitive code has a place already: under ``async_to_sync`` (the

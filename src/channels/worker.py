@@ -286,7 +286,7 @@ class Lane:
         listener ends here, and not with another message in its hands.
         """
         worker, task = self._worker, asyncio.current_task()
-        worker._handing_over.add(task)
+        worker._handing_over.add(task)  # pyright: ignore[reportPrivateUsage]
         try:
             async with self._turn:
                 self.is_busy = True
@@ -294,10 +294,10 @@ class Lane:
                     await self._deliver(message)
                 finally:
                     self.is_busy = False
-                    worker._idle.set()
+                    worker._idle.set()  # pyright: ignore[reportPrivateUsage]
         finally:
-            worker._handing_over.discard(task)
-        if worker._stopping:
+            worker._handing_over.discard(task)  # pyright: ignore[reportPrivateUsage]
+        if worker._stopping:  # pyright: ignore[reportPrivateUsage]
             raise asyncio.CancelledError
 
     async def receive(self) -> Message:
@@ -324,7 +324,7 @@ class Lane:
                 return
             if self._scope_id not in instances:
                 is_new = True
-                await self._worker._start_instance(self._scope_id, self)
+                await self._worker._start_instance(self._scope_id, self)  # pyright: ignore[reportPrivateUsage]
             details = instances[self._scope_id]
             details["last_used"] = time.monotonic()
             self._handled = asyncio.get_running_loop().create_future()

@@ -68,7 +68,7 @@ def groups_to_join(consumer: Any) -> list[str]:
     Raises:
         InvalidChannelLayerError: there are groups, and no layer that could have them.
     """
-    groups = list(consumer.groups or ())
+    groups: list[str] = list(consumer.groups or ())
     if groups and getattr(consumer.channel_layer, "group_add", None) is None:
         error = InvalidChannelLayerError("BACKEND is unconfigured or doesn't support groups")
         error.add_note(
@@ -85,7 +85,8 @@ def groups_to_leave(consumer: Any) -> list[str]:
     refused to join them has said so."""
     if getattr(consumer.channel_layer, "group_discard", None) is None:
         return []
-    return list(consumer.groups or ())[::-1]
+    groups: list[str] = list(consumer.groups or ())
+    return groups[::-1]
 
 
 def refuse_frame(text_data: str | None, bytes_data: bytes | None) -> NoReturn:

@@ -71,7 +71,8 @@ class AsyncHttpConsumer(AsyncConsumer):
         Args:
             headers: pairs or a mapping. ``Connection`` and ``Transfer-Encoding`` are dropped.
         """
-        pairs = headers.items() if isinstance(headers, Mapping) else headers or ()
+        given: Any = headers or ()  # the two shapes share no type that checkers follow
+        pairs = given.items() if isinstance(given, Mapping) else given
         encoded = [(_latin1(name), _latin1(value)) for name, value in pairs]
         kept = [pair for pair in encoded if pair[0].lower() not in FRAMING_HEADERS]
         await self.send({"type": "http.response.start", "status": status, "headers": kept})

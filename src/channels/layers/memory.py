@@ -149,7 +149,7 @@ class InMemoryChannelLayer(BaseChannelLayer):
         if recorded:
             await self._send_one_by_one(group, members, message)
         else:
-            self._delivery.wake(awake)
+            self._delivery.wake(awake)  # pyright: ignore[reportPossiblyUnboundVariable]
             self._count_full(group, full)
         self.drops.report()
         return position
@@ -266,7 +266,7 @@ class _Inbox:
         self._listener = box.listener
 
     def take(self) -> Snapshot | None:
-        snapshot = self._layer._delivery.take(self._channel, self._box)
+        snapshot = self._layer._delivery.take(self._channel, self._box)  # pyright: ignore[reportPrivateUsage]
         self._layer.drops.report()
         return snapshot
 
@@ -275,10 +275,10 @@ class _Inbox:
 
     def close(self) -> None:
         # One step: a membership that another thread made in between would have no lease.
-        with self._layer._delivery.lock:
+        with self._layer._delivery.lock:  # pyright: ignore[reportPrivateUsage]
             if self._box.listener is self._listener:
-                self._layer._remove_from_groups(self._channel)
-                self._layer._delivery.ignore(self._channel, self._box)
+                self._layer._remove_from_groups(self._channel)  # pyright: ignore[reportPrivateUsage]
+                self._layer._delivery.ignore(self._channel, self._box)  # pyright: ignore[reportPrivateUsage]
 
 
 _OWN = {"send": InMemoryChannelLayer.send, "receive": InMemoryChannelLayer.receive}

@@ -56,6 +56,7 @@ class Server(Protocol):
     @property
     def address(self) -> Address:
         """Host and port that are listened on; the port is a real one also if 0 was asked for."""
+        ...
 
     def bind(self) -> None:
         """Open the listening socket. A second call does nothing.
@@ -77,6 +78,7 @@ class Server(Protocol):
 
         Raises what :meth:`run` raised, if it did not come that far.
         """
+        ...
 
     def stop(self) -> None:
         """End :meth:`run`, from any thread, from a signal handler, before or after it began.

@@ -6,7 +6,7 @@ from typing import Any
 
 from asgiref.sync import SyncToAsync, ThreadSensitiveContext
 from django.db import connections
-from django.test.utils import _TestState
+from django.test.utils import _TestState  # pyright: ignore[reportPrivateUsage]
 
 from channels.typing import ASGIApplication, Receive, Scope, Send
 

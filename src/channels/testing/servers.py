@@ -291,7 +291,7 @@ def forget_threads_and_connections() -> None:
     """
     from channels import threads
 
-    threads._pool = None
+    threads._pool = None  # pyright: ignore[reportPrivateUsage]
     SyncToAsync.single_thread_executor = ThreadPoolExecutor(max_workers=1)
     for connection in connections.all(initialized_only=True):
         connection.connection = None

@@ -27,6 +27,7 @@ The checks flush the layer: use a broker or a prefix that nothing else uses.
 """
 
 # Importing a module of checks registers them.
+# pyright: reportUnusedImport=false
 from channels.testing.conformance import (  # noqa: F401
     channels,
     groups,

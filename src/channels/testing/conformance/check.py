@@ -57,7 +57,7 @@ class Check:
             await bench.close()
 
     def _require(self, layer: object, *, peers: bool) -> None:
-        offered = set(getattr(layer, "extensions", ()))
+        offered: set[str] = set(getattr(layer, "extensions", ()))
         if peers:
             offered.add(PEERS)
         if hasattr(layer, "attach"):

@@ -26,7 +26,7 @@ class CountsTheWholeProcess(FaultyLayer, caught_by=("capacity_per_channel",)):
     """Counts the messages of all channels of this process together."""
 
     async def send(self, channel: str, message: Message) -> None:
-        self.inner._clean_expired()
+        self.inner._clean_expired()  # pyright: ignore[reportPrivateUsage]
         boxes = self.inner.channels.items()
         together = sum(box.qsize() for name, box in boxes if not is_general(name))
         if not is_general(channel) and together >= self.inner.capacity:
