@@ -1,0 +1,29 @@
+"""Where these tests run, and a new layer for each."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.test.utils import override_settings
+
+HERE = Path(__file__).resolve().parent
+MEMORY_LAYER = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave this folder to `make packages`: other environments lack the packages."""
+    return None if config.inipath == HERE / "pytest.ini" else True
+
+
+@pytest.fixture(autouse=True)
+def fresh_layer() -> Iterator[None]:
+    with override_settings(CHANNEL_LAYERS=MEMORY_LAYER):
+        yield
+
+
+def pytest_sessionfinish() -> None:
+    """Close the loop that reactpy-django makes when it is imported and leaves open."""
+    consumer = sys.modules.get("reactpy_django.websocket.consumer")
+    if consumer is not None:
+        consumer.BACKHAUL_LOOP.close()
