@@ -1,10 +1,10 @@
 """The bars: which figures a release has to reach, and whether a run did. Nothing asserts them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.figures import Round, Spread, beyond, cost, growth, rounds, speed, spread_over
+from benchmarks.figures import Round, Spread, beyond, cost, growth, rounds, speed
 
 
 @dataclass(frozen=True)
@@ -12,7 +12,8 @@ class Bar:
     """One bound on one figure.
 
     Args:
-        value: the figure in one round.
+        lanes: those that the figure is about.
+        value: the figure in one round of them.
         bound: ``value`` is to be at least that, or at most where ``at_most`` is set.
         wording: the bound in words.
         unit: of the value; nothing for a ratio.
@@ -22,6 +23,7 @@ class Bar:
     scenario: str
     wording: str
     bound: float
+    lanes: tuple[str, ...]
     value: Callable[[Round], float]
     at_most: bool = False
     unit: str = ""
@@ -33,7 +35,7 @@ class Bar:
 def _speed(
     figure: str, scenario: str, wording: str, bound: float, of: str, to: str, judge: str = "wall"
 ) -> Bar:
-    return Bar(figure, scenario, wording, bound, lambda one: speed(one, of, to, judge))
+    return Bar(figure, scenario, wording, bound, (of, to), lambda one: speed(one, of, to, judge))
 
 
 BARS = (
@@ -90,6 +92,7 @@ BARS = (
         "idle",
         "at most 0.6 of upstream's",
         0.6,
+        ("ours", "upstream", "floor"),
         lambda one: beyond(one, "ours", "upstream", "floor", "bytes"),
         at_most=True,
     ),
@@ -98,6 +101,7 @@ BARS = (
         "growth",
         "at most 1.1 of its cost with 10",
         1.1,
+        ("ours/50,000 others", "ours/10 others"),
         lambda one: growth(one, "ours/50,000 others", "ours/10 others", "wall"),
         at_most=True,
     ),
@@ -106,6 +110,7 @@ BARS = (
         "neighbours",
         "at most 10 × its p99 alone",
         10,
+        ("ours/50 sleeping", "ours/alone"),
         lambda one: growth(one, "ours/50 sleeping", "ours/alone", "p99"),
         at_most=True,
     ),
@@ -114,6 +119,7 @@ BARS = (
         "neighbours",
         "under 5 ms",
         5,
+        ("ours/50 sleeping",),
         lambda one: 1000 * cost(one["ours/50 sleeping"], "p99"),
         at_most=True,
         unit="ms",
@@ -130,8 +136,7 @@ def judge(results: Mapping[str, Any]) -> list[dict[str, Any]]:
         if not loops:
             judged.append({**head, "loop": None, "value": None, "unit": bar.unit, "met": None})
         for loop, samples in loops.items():
-            taken: Sequence[Round] = rounds(samples)
-            spread = spread_over(taken, bar.value)
+            spread = Spread.of([bar.value(one) for one in rounds(samples, *bar.lanes)])
             judged.append(
                 {
                     **head,

@@ -2,7 +2,7 @@
 
 import math
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -32,19 +32,18 @@ class Spread:
 
 
 def cost(sample: Sample, judge: str) -> float:
-    """What one unit cost: seconds (``wall``, ``cpu``, ``p99``) or bytes."""
+    """What one unit cost: seconds or bytes."""
     value: float = sample[judge]
-    return value if judge == "p99" else value / sample["count"]
+    return value if judge.startswith("p99") else value / sample["count"]
 
 
-def rounds(samples: Mapping[str, Sequence[Sample]]) -> list[Round]:
-    """The samples of each lane, put together by the round in which they were taken."""
-    return [dict(zip(samples, taken, strict=True)) for taken in zip(*samples.values(), strict=True)]
+def rounds(samples: Mapping[str, Sequence[Sample]], *keys: str) -> list[Round]:
+    """The samples of these lanes, put together by the round in which they were taken.
 
-
-def spread_over(taken: Sequence[Round], value: Callable[[Round], float]) -> Spread:
-    """A value of every round, and then the median: what disturbs a whole round cancels out."""
-    return Spread.of([value(one) for one in taken])
+    A lane that took part in the first rounds only is compared in those.
+    """
+    taken = zip(*(samples[key] for key in keys), strict=False)
+    return [dict(zip(keys, together, strict=True)) for together in taken]
 
 
 def speed(one: Round, of: str, to: str, judge: str) -> float:

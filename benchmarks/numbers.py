@@ -1,5 +1,6 @@
 """Numbers for people."""
 
+import math
 from collections.abc import Mapping
 
 NOTHING = "–"
@@ -13,8 +14,11 @@ def short(value: float | None) -> str:
         return f"{float(f'{value:.3g}'):,.0f}"
     if abs(value) >= 100:
         return f"{value:.0f}"
-    text = f"{value:#.3g}"
-    return f"{value:.5f}".rstrip("0") if "e" in text else text
+    if value == 0:
+        return "0"
+    # As many decimals as three digits need, at most ten.
+    decimals = min(2 - math.floor(math.log10(abs(value))), 10)
+    return f"{value:.{decimals}f}"
 
 
 def with_spread(spread: Mapping[str, float | None] | None, unit: str = "") -> str:

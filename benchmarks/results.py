@@ -2,12 +2,12 @@
 
 import json
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks.bars import judge
-from benchmarks.figures import Round, Spread, cost, growth, rounds, speed, spread_over
+from benchmarks.figures import Round, Spread, cost, growth, rounds, speed
 from benchmarks.scenarios import Scenario
 
 FORMAT = 1
@@ -19,6 +19,7 @@ BUSY = 0.9
 """The share of a core from which on the load generator may be what limits the server."""
 
 Results = dict[str, Any]
+Samples = Mapping[str, Sequence[Mapping[str, Any]]]
 
 
 def is_quotable(pairs: int, seconds: float, smoke: bool) -> bool:
@@ -43,7 +44,7 @@ def add(
     results: Results,
     scenario: Scenario,
     loop: str,
-    samples: Mapping[str, Sequence[Mapping[str, Any]]],
+    samples: Samples,
     versions: Mapping[str, Mapping[str, str]],
 ) -> list[str]:
     """Note the samples of a scenario on one loop; return what a reader has to be warned of."""
@@ -71,25 +72,23 @@ def add(
     return warnings
 
 
-def figures(
-    judges: Iterable[str], samples: Mapping[str, Sequence[Mapping[str, Any]]]
-) -> dict[str, Any]:
+def figures(judges: Iterable[str], samples: Samples) -> dict[str, Any]:
     """For every lane and judge the cost of a unit, and how the lane compares: with the floor and
     with upstream (how many times as fast), and with the first variant of its own side (how many
     times the cost)."""
-    taken = rounds(samples)
-    found: dict[str, Any] = {}
-    for key in samples:
-        who, _, variant = key.partition("/")
-        found[key] = {}
-        for judge_name in judges:
-            found[key][judge_name] = {
-                "cost": spread_over(taken, _costs(key, judge_name)).as_json(),
-                "to_floor": _compare(taken, key, _peer("floor", variant), judge_name),
-                "to_upstream": _compare(taken, key, _peer("upstream", variant), judge_name),
-                "to_first": _grown(taken, key, _first(who, samples), judge_name),
-            }
-    return found
+    return {key: {name: _lane_figures(samples, key, name) for name in judges} for key in samples}
+
+
+def _lane_figures(samples: Samples, key: str, judge_name: str) -> dict[str, Any]:
+    who, _, variant = key.partition("/")
+    peers = {side: f"{side}/{variant}" if variant else side for side in ("floor", "upstream")}
+    first = next(other for other in samples if other.partition("/")[0] == who)
+    return {
+        "cost": Spread.of([cost(one, judge_name) for one in samples[key]]).as_json(),
+        "to_floor": _compare(speed, samples, key, peers["floor"], judge_name),
+        "to_upstream": _compare(speed, samples, key, peers["upstream"], judge_name),
+        "to_first": _compare(growth, samples, key, first, judge_name),
+    }
 
 
 def check_versions(results: Results) -> list[str]:
@@ -120,28 +119,17 @@ def read(path: Path) -> Results:
     return results
 
 
-def _costs(key: str, judge_name: str) -> Any:
-    return lambda one: cost(one[key], judge_name)
-
-
-def _compare(taken: Sequence[Round], key: str, peer: str, judge_name: str) -> Any:
-    if peer == key or peer not in taken[0]:
+def _compare(
+    ratio: Callable[[Round, str, str, str], float],
+    samples: Samples,
+    key: str,
+    peer: str,
+    judge_name: str,
+) -> dict[str, float | None] | None:
+    if peer == key or peer not in samples:
         return None
-    return spread_over(taken, lambda one: speed(one, key, peer, judge_name)).as_json()
-
-
-def _grown(taken: Sequence[Round], key: str, first: str, judge_name: str) -> Any:
-    if first == key:
-        return None
-    return spread_over(taken, lambda one: growth(one, key, first, judge_name)).as_json()
-
-
-def _peer(side: str, variant: str) -> str:
-    return f"{side}/{variant}" if variant else side
-
-
-def _first(who: str, samples: Iterable[str]) -> str:
-    return next(key for key in samples if key.partition("/")[0] == who)
+    taken = rounds(samples, key, peer)
+    return Spread.of([ratio(one, key, peer, judge_name) for one in taken]).as_json()
 
 
 def _rounded(sample: Mapping[str, Any]) -> dict[str, Any]:
@@ -151,7 +139,7 @@ def _rounded(sample: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _bottlenecks(samples: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
+def _bottlenecks(samples: Samples) -> list[str]:
     warnings = []
     for key, taken in samples.items():
         busy = [one["load_cpu"] / one["wall"] for one in taken if "load_cpu" in one]

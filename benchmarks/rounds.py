@@ -23,7 +23,7 @@ def run(
     """Measure one scenario on one loop.
 
     Returns the samples of each lane, in the order of the rounds, and the versions each side ran.
-    Before the first round every lane warms up, which does not count.
+    Before the first round the lanes warm up, which does not count.
     """
     lanes = scenario.lanes(places, loop)
     samples: dict[str, list[Sample]] = {key: [] for key in lanes}
@@ -36,20 +36,24 @@ def run(
         for key, lane in lanes.items():
             tell(f"preparing {key}")
             lane.ready()
+        rounds = {entry.key: entry.rounds for entry in scenario.entries}
         for key, lane in lanes.items():
-            tell(f"warming up {key}")
-            lane.warm_up(seconds / 2)
+            if rounds[key] is None:
+                tell(f"warming up {key}")
+                lane.warm_up(seconds / 2)
         for number in range(pairs):
             tell(f"round {number + 1} of {pairs}")
-            for key in _order(list(lanes), number):
-                samples[key].append(lanes[key].slice(seconds))
+            for key in order(list(lanes), number):
+                limit = rounds[key]
+                if limit is None or number < limit:
+                    samples[key].append(lanes[key].slice(seconds))
         versions: dict[str, Any] = {
             entry.contender: lanes[entry.key].versions for entry in scenario.entries
         }
     return samples, versions
 
 
-def _order(keys: list[str], number: int) -> list[str]:
+def order(keys: list[str], number: int) -> list[str]:
     """Another lane begins each round, and every second round goes backwards: a machine that gets
     slower or faster meanwhile favours none."""
     start = number // 2 % len(keys)

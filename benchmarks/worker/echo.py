@@ -5,7 +5,7 @@ from time import perf_counter
 
 from benchmarks.apps.side import Side
 from benchmarks.apps.texts import JSON_TEXT, TEXT
-from benchmarks.clocks import Stopwatch, percentile
+from benchmarks.clocks import Stopwatch, percentile, percentile_by_time
 from benchmarks.worker.wire import Client
 from benchmarks.worker.workload import Sample
 
@@ -67,6 +67,7 @@ class Neighbours:
             **sample,
             "p50": percentile(took, 0.5),
             "p99": percentile(took, 0.99),
+            "p99_time": percentile_by_time(took, 0.99),
         }
 
     async def _keep_busy(self, other: Client) -> None:

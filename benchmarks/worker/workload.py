@@ -3,8 +3,8 @@
 from typing import Any, Protocol
 
 Sample = dict[str, Any]
-"""What one slice came to: ``count`` units of work, ``wall`` and ``cpu`` seconds; ``p50`` and
-``p99`` seconds of one unit where the workload takes single times."""
+"""What one slice came to: ``count`` units of work, ``wall`` and ``cpu`` seconds; ``p50``,
+``p99`` and ``p99_time`` seconds of one unit where the workload takes single times."""
 
 
 class Workload(Protocol):
