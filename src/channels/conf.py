@@ -35,7 +35,16 @@ def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
+FAST_JSON = "fast"
+STANDARD_JSON = "standard"
+
 KEYS: Mapping[str, Key] = {
+    "JSON": Key(
+        default=lambda: FAST_JSON,
+        accepts=lambda value: value in (FAST_JSON, STANDARD_JSON),  # may be unhashable
+        wanted=f"{FAST_JSON!r} or {STANDARD_JSON!r} (the standard library's bytes exactly)",
+        default_from="the default",
+    ),
     "SYNC_THREADS": Key(
         default=_sync_threads_default,
         accepts=_is_count,

@@ -1,0 +1,63 @@
+"""JSON text for the JSON consumers: msgspec does the work, the standard library is the judge.
+
+What ``json.loads`` makes of a text, or that it refuses it, stands: whatever msgspec does not take
+goes to it. Towards the client the text is compact and in UTF-8, where ``json.dumps`` puts blanks
+and escapes; it means the same. One value differs: ``NaN`` and the infinities, which JSON has no
+form for, are sent as ``null``. And msgspec knows more types: ``datetime``, ``UUID``, ``Decimal``
+and enumerations (as strings), sets (as lists), bytes (base64), dataclasses and structs.
+
+``CHANNELS["JSON"] = "standard"`` uses the standard library alone, byte for byte.
+"""
+
+import functools
+import json
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import msgspec
+from django.core.signals import setting_changed
+
+from channels.conf import STANDARD_JSON, channels_setting
+
+
+class Codec(NamedTuple):
+    """How JSON text is read and written."""
+
+    decode: Callable[[str], Any]
+    encode: Callable[[Any], str]
+
+
+_fast_decode = msgspec.json.Decoder().decode
+_fast_encode = msgspec.json.Encoder().encode
+
+
+def _decode(text: str) -> Any:
+    try:
+        return _fast_decode(text)
+    except (ValueError, RecursionError, TypeError):
+        return json.loads(text)
+
+
+def _encode(value: Any) -> str:
+    try:
+        return _fast_encode(value).decode()
+    except Exception:  # the standard library's verdict counts, whatever msgspec stumbled over
+        return json.dumps(value)
+
+
+FAST = Codec(_decode, _encode)
+STANDARD = Codec(json.loads, json.dumps)
+
+
+@functools.cache
+def codec() -> Codec:
+    """The codec that the project's settings ask for."""
+    return STANDARD if channels_setting("JSON") == STANDARD_JSON else FAST
+
+
+def _forget(*, setting: str, **_: Any) -> None:
+    if setting == "CHANNELS":
+        codec.cache_clear()
+
+
+setting_changed.connect(_forget)
