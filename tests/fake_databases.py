@@ -3,6 +3,7 @@
 import threading
 
 import pytest
+from django.db.backends.signals import connection_created
 
 import channels.db
 import channels.threads
@@ -25,6 +26,7 @@ class FakeConnection:
         if self.connection is None:
             self.connection = object()
             self._databases.note("open")
+            connection_created.send(sender=type(self), connection=self)
 
     def close_if_unusable_or_obsolete(self) -> None:
         if self.connection is None:

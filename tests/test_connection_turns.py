@@ -12,6 +12,7 @@ from channels.consumer import AsyncConsumer, SyncConsumer
 from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer, WebsocketConsumer
 from channels.layers import get_channel_layer
+from channels.threads import Strand
 from channels.typing import Message
 from tests.client import CONNECT, Client, frame, leave, settle
 
@@ -416,15 +417,14 @@ async def test_a_sync_consumers_handlers_are_one_hop_each(monkeypatch: pytest.Mo
         def websocket_receive(self, event: Message) -> None:
             pass
 
-    loop = asyncio.get_running_loop()
     hops: list[Any] = []
-    real = loop.run_in_executor
+    real = Strand._enqueue
 
-    def count(executor: Any, call: Any) -> Any:
-        hops.append(executor)
-        return real(executor, call)
+    def count(*call: Any, **options: Any) -> None:
+        hops.append(call)
+        real(*call, **options)
 
-    monkeypatch.setattr(loop, "run_in_executor", count)
+    monkeypatch.setattr(Strand, "_enqueue", count)
     async with Client(Plain.as_asgi(), CONNECT, frame("a"), frame("b"), leave()) as client:
         await client.ended()
     assert len(hops) == 4

@@ -8,15 +8,17 @@ A consumer's method is called for each event, one at a time: ``websocket.receive
 import functools
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine
+from types import MethodType
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias, cast
 
-from asgiref.sync import async_to_sync
+from asgiref.sync import async_to_sync, markcoroutinefunction
 
 from channels import DEFAULT_CHANNEL_LAYER
 from channels.connection import ENDINGS, Connection
-from channels.db import aclose_old_connections, database_sync_to_async
+from channels.db import DatabaseSyncToAsync, aclose_old_connections, database_sync_to_async
 from channels.exceptions import StopConsumer
 from channels.layers import get_channel_layer
+from channels.outbox import Outbox
 from channels.threads import strand
 from channels.typing import Message, Receive, Scope, Send
 
@@ -44,6 +46,19 @@ def get_handler_name(message: Message) -> str:
         ValueError: there is no ``type``, it is not a string, or it begins with an underscore (so
             that no message reaches a private method).
     """
+    try:
+        return _handler_names[message["type"]]
+    except (KeyError, TypeError):
+        return _new_handler_name(message)
+
+
+_handler_names: dict[str, str] = {}
+"""Names by type, so that each is made once. Bounded, because types may come from outside."""
+
+MOST_HANDLER_NAMES = 1000
+
+
+def _new_handler_name(message: Message) -> str:
     if "type" not in message:
         missing = ValueError("Incoming message has no 'type' attribute")
         missing.add_note(f"It is {message!r:.500}; add a 'type' such as 'chat.message'.")
@@ -58,6 +73,8 @@ def get_handler_name(message: Message) -> str:
         malformed = ValueError("Malformed type in message (leading underscore)")
         malformed.add_note(f"The type is {kind!r:.200}; begin it with a letter.")
         raise malformed
+    if len(_handler_names) < MOST_HANDLER_NAMES:
+        _handler_names[kind] = name
     return name
 
 
@@ -79,6 +96,7 @@ class AsyncConsumer:
     channel_layer_alias: str | None = DEFAULT_CHANNEL_LAYER
     """Which layer of ``CHANNEL_LAYERS`` the consumer uses; ``None`` for none."""
 
+    _connection: Connection | None = None
     scope: Scope
     channel_layer: Any
     """The layer, or ``None`` where the alias is not configured."""
@@ -121,16 +139,20 @@ class AsyncConsumer:
         Raises:
             ValueError: there is no such handler, or the type is malformed.
         """
-        handler = find_handler(self, message)
+        handler = getattr(self, get_handler_name(message), None)
+        if handler is None:
+            handler = fallback_handler(self, message)
         if handler is not None:
             await handler(message)
 
-    async def send(self, message: Message) -> Any:
+    @markcoroutinefunction
+    def send(self, message: Message) -> Awaitable[Any]:
         """Send one ASGI event to the client.
 
-        Returns ``False`` where nothing was sent because the connection is closed.
+        The awaitable's result is ``False`` where nothing was sent because the connection is closed.
         """
-        return await self.base_send(message)
+        # Not a coroutine of its own: this is the path of every message.
+        return cast("Awaitable[Any]", self.base_send(message))
 
     @classmethod
     def as_asgi(cls, **initkwargs: Any) -> ConsumerApplication:
@@ -158,6 +180,22 @@ class AsyncConsumer:
         return own and not hasattr(self, "websocket_send")
 
 
+class _InThread(DatabaseSyncToAsync[..., None]):
+    """``database_sync_to_async`` for the one method that every event of a sync consumer goes
+    through."""
+
+    async def __call__(self, consumer: AsyncConsumer, message: Message) -> None:
+        connection = consumer._connection
+        strand = None if connection is None else connection.lane_strand()
+        if strand is not None:
+            await self.call_in(strand, consumer, message)
+        else:
+            await super().__call__(consumer, message)
+
+    def __get__(self, parent: Any, objtype: Any = None) -> Any:
+        return self if parent is None else MethodType(self, parent)
+
+
 class SyncConsumer(AsyncConsumer):
     """A connection's events, handled by functions, each in a thread.
 
@@ -168,7 +206,7 @@ class SyncConsumer(AsyncConsumer):
 
     _sync = True
 
-    @database_sync_to_async
+    @_InThread
     def dispatch(  # pyright: ignore[reportIncompatibleMethodOverride] # a coroutine, by a class
         self, message: Message
     ) -> None:
@@ -177,7 +215,9 @@ class SyncConsumer(AsyncConsumer):
         Raises:
             ValueError: there is no such handler, or the type is malformed.
         """
-        handler = find_handler(self, message)
+        handler = getattr(self, get_handler_name(message), None)
+        if handler is None:
+            handler = fallback_handler(self, message)
         if handler is not None:
             handler(message)
 
@@ -189,27 +229,24 @@ class SyncConsumer(AsyncConsumer):
         return self.base_send(message)
 
     def _make_base_send(self, connection: Connection) -> Callable[[Message], Any]:
-        async def send(message: Message) -> Any:
-            return await connection.gate.send(message)
-
-        return async_to_sync(send)
+        outbox = Outbox(connection.gate)
+        connection.settle = outbox.flush
+        return outbox.put
 
 
 _OWN_DISPATCH = tuple(vars(base)["dispatch"] for base in (AsyncConsumer, SyncConsumer))
 
 
-def find_handler(consumer: AsyncConsumer, message: Message) -> Callable[[Message], Any] | None:
-    """What handles a message; ``None`` for an ending that the consumer does not care for.
+def fallback_handler(consumer: AsyncConsumer, message: Message) -> Callable[[Message], Any] | None:
+    """What handles a message that the consumer has no method for; ``None`` for an ending, which a
+    consumer need not care for.
 
     Raises:
-        ValueError: there is no such handler, or the type is malformed.
+        ValueError: nothing does.
     """
-    handler = getattr(consumer, get_handler_name(message), None)
-    if handler is not None:
-        return cast("Callable[[Message], Any]", handler)
     if message["type"] in ENDINGS:
         return None
-    connection: Connection | None = getattr(consumer, "_connection", None)
+    connection = consumer._connection
     if message["type"] == "websocket.send" and connection is not None:
         # A finished frame that a dispatch of somebody else's wanted to see first.
         send_frame = connection.gate.send_frame
@@ -227,4 +264,13 @@ async def _tidy() -> None:
     await aclose_old_connections()
 
 
-__all__ = ["AsyncConsumer", "StopConsumer", "SyncConsumer", "get_handler_name"]
+# The rest of the names are only here because others import them from here.
+__all__ = [
+    "AsyncConsumer",
+    "StopConsumer",
+    "SyncConsumer",
+    "aclose_old_connections",
+    "database_sync_to_async",
+    "get_channel_layer",
+    "get_handler_name",
+]

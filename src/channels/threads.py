@@ -16,16 +16,18 @@ import threading
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
 from functools import partial
-from typing import Any, ParamSpec, TypeAlias, TypeVar
+from typing import Any, Generic, ParamSpec, TypeAlias, TypeVar
 
 from asgiref.sync import AsyncToSync, SyncToAsync, ThreadSensitiveContext
 from django.conf import settings
 from django.core.signals import setting_changed
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
+from django.dispatch import receiver
 
 from channels.conf import channels_setting
 
@@ -130,7 +132,7 @@ class Strand(Executor):
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._calls: deque[tuple[Future[Any], Callable[[], Any]]] = deque()
+        self._calls: deque[tuple[Reply, Callable[[], Any], bool]] = deque()
         self._running = False
         self._ended = False
         self._entered: set[Worker] = set()
@@ -139,8 +141,12 @@ class Strand(Executor):
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         future: Future[T] = Future()
+        self._enqueue(future, lambda: fn(*args, **kwargs))
+        return future
+
+    def _enqueue(self, reply: "Reply", call: Callable[[], Any], whole: bool = False) -> None:
         with self._pool.lock:
-            self._calls.append((future, lambda: fn(*args, **kwargs)))
+            self._calls.append((reply, call, whole))
             if not self._running:
                 try:
                     self._pool.start(self)
@@ -148,7 +154,6 @@ class Strand(Executor):
                     self._calls.pop()
                     raise
                 self._running = True
-        return future
 
     def run(self, worker: Worker) -> None:
         """Work off what waits, on the thread of ``worker``, then pass the worker on."""
@@ -172,32 +177,40 @@ class Strand(Executor):
         return self._pool.take_turns(self)
 
     def _run_call(
-        self, worker: Worker, future: Future[Any], call: Callable[[], Any]
+        self, worker: Worker, future: "Reply", call: Callable[[], Any], whole: bool
     ) -> Callable[[], None]:
-        """Run one call; the result tells its caller the outcome."""
+        """Run one call; the result tells its caller the outcome.
+
+        Args:
+            whole: it is a handler of its own, with a beginning and an end.
+        """
         if not future.set_running_or_notify_cancel():
             return lambda: None
         self.preferred = worker
         _thread.strand = self
         try:
-            if self._ended or worker not in self._entered:
+            alone = whole or self._ended
+            if alone:
+                _tend()
+            elif worker not in self._entered:
                 _close_old_connections()
                 self._entered.add(worker)
             try:
                 result = call()
             finally:
-                if self._ended:
-                    _close_old_connections()
+                if alone:
+                    _tend()
         except BaseException as error:
             tell = partial(future.set_exception, error)
         else:
             tell = partial(future.set_result, result)
-        self._leave(worker)
+        _thread.strand = None
+        if not alone:
+            self._note_connections(worker)
         return tell
 
-    def _leave(self, worker: Worker) -> None:
-        """Note what the call left behind, before its caller goes on."""
-        _thread.strand = None
+    def _note_connections(self, worker: Worker) -> None:
+        """Note what a call left behind, before its caller goes on."""
         left_open = _open_connections()
         if left_open:
             self._holding.add(worker)
@@ -207,6 +220,17 @@ class Strand(Executor):
             # It may be broken, and a task that runs for hours has no handler that ends: the next
             # call is to look.
             self._entered.discard(worker)
+
+    async def run_handler(self, handler: Callable[[], T]) -> T:
+        """Run a whole handler as one call, and close old database connections before and after it
+        on its own thread.
+
+        Cancellation: the handler is not interrupted; the strand's next call comes after it.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._enqueue(_Reply(loop, future), handler, whole=True)
+        return await future
 
     @property
     def used(self) -> bool:
@@ -237,11 +261,58 @@ class Strand(Executor):
             await asyncio.shield(self.close_old_connections())
 
 
+class _Reply(Generic[T]):
+    """Brings the outcome of a call to a future of the loop that waits for it: what
+    ``concurrent.futures.Future`` does for any number of waiters, at a third of the cost."""
+
+    __slots__ = ("_future", "_loop")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, future: "asyncio.Future[T]") -> None:
+        self._loop = loop
+        self._future = future
+
+    def set_running_or_notify_cancel(self) -> bool:
+        return not self._future.cancelled()
+
+    def set_result(self, result: T) -> None:
+        self._tell(self._future.set_result, result)
+
+    def set_exception(self, error: BaseException) -> None:
+        self._tell(self._future.set_exception, error)
+
+    def _tell(self, tell: Callable[[Any], None], outcome: Any) -> None:
+        # A RuntimeError means that the loop is closed, and with it whoever waited.
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._settle, tell, outcome)
+
+    def _settle(self, tell: Callable[[Any], None], outcome: Any) -> None:
+        if not self._future.done():
+            tell(outcome)
+
+
+Reply: TypeAlias = "Future[Any] | _Reply[Any]"
+
+
 def _open_connections() -> list[BaseDatabaseWrapper]:
     """The database connections that this thread holds open."""
-    if not settings.configured:
-        return []  # nobody can have opened one, and Django refuses to be asked
-    return [c for c in connections.all(initialized_only=True) if c.connection is not None]
+    # Django takes microseconds to say that there are none, for every message. And without settings,
+    # where nobody can have opened one, it refuses to be asked.
+    if not getattr(_thread, "uses_database", True) or not settings.configured:
+        return []
+    found = [c for c in connections.all(initialized_only=True) if c.connection is not None]
+    _thread.uses_database = bool(found)
+    return found
+
+
+@receiver(connection_created)
+def _note_use_of_database(**_: Any) -> None:
+    _thread.uses_database = True
+
+
+def _tend() -> None:
+    """Close old connections if this thread holds any."""
+    if _open_connections():
+        _close_old_connections()
 
 
 def _close_old_connections() -> None:
