@@ -16,6 +16,7 @@ RANKS: list[tuple[str, list[str]]] = [
     (
         "pure pieces",
         [
+            "channels.begun",
             "channels.dotted_path",
             "channels.gate",
             "channels.layers.deadlines",
@@ -24,6 +25,7 @@ RANKS: list[tuple[str, list[str]]] = [
             "channels.layers.log",
             "channels.layers.mailbox",
             "channels.layers.snapshot",
+            "channels.outbox",
             "channels.stop_signals",
             "channels.turn",
             "channels.utils",
@@ -35,6 +37,7 @@ RANKS: list[tuple[str, list[str]]] = [
         [
             "channels.conf",
             "channels.db",
+            "channels.jsontext",
             "channels.layers",
             "channels.layers.manager",
             "channels.threads",

@@ -23,9 +23,10 @@ from typing import TYPE_CHECKING, Any
 
 from django.utils.functional import LazyObject, empty
 
+from channels.begun import Begun, begin
 from channels.exceptions import StopConsumer
-from channels.gate import Gate, State
-from channels.threads import current_strand, restore_waiting_thread, waiting_thread
+from channels.gate import OPEN, Gate
+from channels.threads import Strand, current_strand, restore_waiting_thread, waiting_thread
 from channels.turn import Turn
 from channels.typing import Message, Receive, Scope, Send
 
@@ -36,6 +37,8 @@ logger: logging.Logger = logging.getLogger("django.channels")
 
 ENDINGS = ("websocket.disconnect", "http.disconnect")
 """Events after which nothing comes any more."""
+
+BOUNDARIES = (*ENDINGS, "websocket.connect")
 
 NORMAL_CLOSURE = 1000
 ABNORMAL_CLOSURE = 1006
@@ -56,6 +59,7 @@ class Connection:
 
     __slots__ = (
         "_arrival",
+        "_begun",
         "_client_context",
         "_client_task",
         "_client_waits",
@@ -66,6 +70,7 @@ class Connection:
         "_inbox",
         "_interrupted",
         "_layer_context",
+        "_layer_lane",
         "_layer_ran",
         "_layer_ready",
         "_loop",
@@ -80,6 +85,7 @@ class Connection:
         "_turn",
         "_waiting_thread",
         "gate",
+        "settle",
     )
 
     def __init__(
@@ -93,6 +99,8 @@ class Connection:
         tidy: Callable[[], Awaitable[None]],
     ) -> None:
         self.gate: Gate = Gate(send, self._count_drop)
+        self.settle: Callable[[], Awaitable[None]] | None = None
+        """Called after a handler that ran without an error, before the next one."""
         self._consumer = consumer
         self._scope = scope
         self._receive = receive
@@ -109,8 +117,10 @@ class Connection:
         self._client_waits = False
         self._client_context: contextvars.Context | None = None
         self._layer_context: contextvars.Context | None = None
+        self._layer_lane: asyncio.Task[None] | None = None
         self._layer_ran = False
         self._layer_ready = False
+        self._begun: Begun | None = None
         self._interrupted = False
         self._stopping = False
         self._ended = False
@@ -168,6 +178,14 @@ class Connection:
 
     # What the consumer's handlers may ask for.
 
+    def lane_strand(self) -> Strand | None:
+        """The strand for the sync code of a handler that runs in one of the lanes. ``None``
+        elsewhere, where sync code may belong to another place: that is asgiref's to find out."""
+        if self._strand is None:
+            return None
+        task = asyncio.current_task()
+        return self._strand if task is self._client_task or task is self._layer_lane else None
+
     def owe(self, ending: str) -> None:
         """See to it that the consumer gets an event of type ``ending``, whatever ends the
         connection: the client's own, or one made by us."""
@@ -203,11 +221,13 @@ class Connection:
     # The client lane.
 
     async def _follow_client(self) -> None:
+        receive, turn = self._receive, self._turn
         while self._failure is None:
             self._client_waits = True
-            message = await self._receive()
-            if not self._turn.take_nowait():
-                await self._turn.take()
+            message = await receive()
+            if turn.taken:
+                await turn.take()
+            turn.taken = True
             self._client_waits = False
             self._adopt_layer_context()
             try:
@@ -215,8 +235,8 @@ class Connection:
             finally:
                 if self._client_context is not None or self._layer_context is not None:
                     self._client_context = contextvars.copy_context()
-                self._turn.give_back()
-            if message.get("type") in ENDINGS:
+                turn.give_back()
+            if self._ended:
                 return
             if self._layer_ready:
                 # Neither receive() nor a handler has to give way to the loop; the other lane would
@@ -231,43 +251,75 @@ class Connection:
 
     async def _handle(self, message: Message) -> None:
         kind = message.get("type")
-        if kind == "websocket.connect":
-            self._owed = "websocket.disconnect"
-        elif kind in ENDINGS:
-            self._owed = None
-            self._ended = True
-            if kind == "websocket.disconnect":
-                self.gate.close()
+        if kind in BOUNDARIES:
+            self._note(kind)
         try:
             await self._consumer.dispatch(message)
+            if self.settle is not None:
+                await self.settle()
         finally:
             if self._strand is not None and self._strand.used:
                 await self._tidy()
+
+    def _note(self, kind: str) -> None:
+        """Keep account of what the consumer has been told."""
+        if kind == "websocket.connect":
+            self._owed = "websocket.disconnect"
+            return
+        self._owed = None
+        self._ended = True
+        if kind == "websocket.disconnect":
+            self.gate.close()
 
     # The layer lane.
 
     def _wake(self) -> None:
         """A message was put into the mailbox. Called on this loop, in the sender's context."""
         self._layer_ready = True
-        if self._layer_context is None:
-            # Another thread's call may come when the connection has ended.
-            if not (self._ended or self._ending):
-                self._start_layer_lane(self._follow_inbox)
-        elif self._arrival is not None and not self._arrival.done():
-            self._arrival.set_result(None)
+        arrival = self._arrival
+        if arrival is not None:
+            if not (arrival.done() or (self._takes_frames and self._send_frames())):
+                arrival.set_result(None)
+        elif self._layer_context is None and not (self._ended or self._ending):
+            # The last two, because another thread's call may come after the end.
+            self._start_layer_lane(self._follow_inbox)
+
+    def _send_frames(self) -> bool:
+        """Send the finished frames that wait, for the layer lane, which waits too. ``False`` where
+        the lane has to see to what is there."""
+        inbox, lane, context = self._inbox, self._layer_lane, self._layer_context
+        assert inbox is not None and lane is not None and context is not None  # noqa: PT018
+        while not self._turn.taken and self.gate.state is OPEN:
+            frame = inbox.take_if("websocket.send")
+            if frame is None:
+                self._layer_ready = not inbox.empty()
+                return not self._layer_ready
+            if self._client_context is not None:
+                context.run(_adopt, self._client_context)
+                self._client_context = None
+            try:
+                self._begun = begin(self.gate.send(frame.message()), self._loop, lane, context)
+            except BaseException as error:
+                self.fail(error)
+                return True
+            if self._begun is not None:
+                self._turn.taken = True
+                return False
+        return False
 
     def _start_layer_lane(self, work: Work) -> None:
         # What the client lane last left, never the context of whoever sends.
         self._layer_context = self._client_context
         self._client_context = None
-        task = self._loop.create_task(self._guard(work), context=self._layer_context)
-        self._tasks.append(task)
+        self._layer_lane = self._loop.create_task(self._guard(work), context=self._layer_context)
+        self._tasks.append(self._layer_lane)
 
     async def _follow_inbox(self) -> None:
         inbox = self._inbox
         assert inbox is not None, "the lane is started by the inbox"
         while True:
-            await self._take_layer_turn()
+            if not self._turn.take_nowait():
+                await self._turn.take()
             try:
                 # Taken in its turn and not before: until then it counts, and expires, as unread.
                 snapshot = inbox.take()
@@ -275,28 +327,43 @@ class Connection:
                     await self._deliver(snapshot.message())
             finally:
                 self._turn.give_back()
-            if snapshot is None:
-                self._layer_ready = False
-                self._arrival = self._loop.create_future()
+            if not inbox.empty():
+                # A consumer that sends messages to itself does not keep the loop to itself.
+                await asyncio.sleep(0)
+                continue
+            self._layer_ready = False
+            self._arrival = self._loop.create_future()
+            try:
                 await self._arrival
+            except asyncio.CancelledError as cancelled:
+                if self._begun is None:
+                    raise
+                self._begun.interruption = cancelled
+            if self._begun is not None:
+                await self._finish_frame(self._begun)
+
+    async def _finish_frame(self, begun: Begun) -> None:
+        """Go on with a frame that the server did not take at once. It is the lane's turn."""
+        self._begun = None
+        try:
+            await begun
+        finally:
+            self._turn.give_back()
 
     async def _pump(self, receive: Callable[[], Awaitable[Message]]) -> None:
         while True:
             self._layer_ready = False
             message = await receive()
             self._layer_ready = True
-            await self._take_layer_turn()
+            # The loop goes round once for each message: an event of the client that is ready by
+            # now comes first, and a layer that never waits does not keep the loop to itself.
+            await asyncio.sleep(0)
+            if not self._turn.take_nowait():
+                await self._turn.take()
             try:
                 await self._deliver(message)
             finally:
                 self._turn.give_back()
-
-    async def _take_layer_turn(self) -> None:
-        # The loop goes round once for each message: when both lanes are ready the client's comes
-        # first, and a consumer that sends messages to itself does not keep the loop to itself.
-        await asyncio.sleep(0)
-        if not self._turn.take_nowait():
-            await self._turn.take()
 
     async def _deliver(self, message: Message) -> None:
         """Handle one message of the layer. It is the lane's turn."""
@@ -371,7 +438,7 @@ class Connection:
         return failure
 
     async def _close_client(self, code: int) -> None:
-        if self._owed != "websocket.disconnect" or self.gate.state is not State.OPEN:
+        if self._owed != "websocket.disconnect" or self.gate.state is not OPEN:
             return
         try:
             await self.gate.send({"type": "websocket.close", "code": code})

@@ -37,6 +37,9 @@ class State(Enum):
     """Nothing more can be said: closed by either side, or the response is complete."""
 
 
+WAITING, OPEN, CLOSED = State
+
+
 class Gate:
     """Passes events to the server's ``send`` as long as they can mean something.
 
@@ -52,7 +55,7 @@ class Gate:
     __slots__ = ("_count_drop", "_denying", "_held", "_send", "state")
 
     def __init__(self, send: Send, count_drop: Callable[[], None]) -> None:
-        self.state: State = State.WAITING
+        self.state: State = WAITING
         self._send: Callable[[Message], Awaitable[Any]] = send
         self._count_drop = count_drop
         self._held: list[Message] | None = None
@@ -63,7 +66,7 @@ class Gate:
         """Pass one event on, or drop it."""
         # No coroutine of our own for what passes: this is the path of every message.
         kind = message.get("type")
-        if kind == "websocket.send" and self.state is not State.CLOSED:
+        if kind == "websocket.send" and self.state is not CLOSED:
             return self._send(message)
         if self._is_late(kind):
             return self._drop(message)
@@ -76,15 +79,15 @@ class Gate:
     @markcoroutinefunction
     def send_frame(self, message: Message) -> Awaitable[Any]:
         """Pass on a frame that needs no handler; before ``accept`` it is held until then."""
-        if self.state is State.WAITING:
+        if self.state is WAITING:
             return self._hold(message)
-        if self.state is State.CLOSED:
+        if self.state is CLOSED:
             self._count_drop()
         return self.send(message)
 
     def close(self) -> None:
         """Nothing can be sent from now on: the client has gone."""
-        self.state = State.CLOSED
+        self.state = CLOSED
         self._denying = False
         for _ in self._held or ():
             self._count_drop()
@@ -92,20 +95,20 @@ class Gate:
 
     def _is_late(self, kind: Any) -> bool:
         if kind == "websocket.accept":
-            return self.state is not State.WAITING
+            return self.state is not WAITING
         if kind == "websocket.http.response.body":
             return not self._denying
-        return kind in ENDED_BY_CLOSE and self.state is State.CLOSED
+        return kind in ENDED_BY_CLOSE and self.state is CLOSED
 
     def _note(self, kind: Any, message: Message) -> None:
         """Note what an event that passes makes of the connection."""
         more = bool(message.get("more_body", False))
         if kind in ("websocket.accept", "http.response.start"):
-            self.state = State.OPEN
+            self.state = OPEN
         elif kind == "websocket.close":
             self.close()
         elif kind == "http.response.body" and not more:
-            self.state = State.CLOSED
+            self.state = CLOSED
         elif kind == "websocket.http.response.start":
             # A denial with a response of its own; its body follows.
             self.close()

@@ -275,7 +275,7 @@ async def test_bad_frames_of_one_client_end_its_connection_alone(
         assert bad.sent[-1] == {"type": "websocket.close", "code": 1011}
         good.says(frame('{"a": [1]}'))
         await good.answers(2)
-        assert good.texts == ['{"a": [1]}']
+        assert good.texts == ['{"a":[1]}']
         good.says(leave())
         await good.ended()
 

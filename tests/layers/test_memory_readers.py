@@ -26,6 +26,7 @@ class TestInbox:
         consumer = Consumer(layer, "a")
         for message in numbered(1, 2, 3):
             await layer.send("a", message)
+        await asyncio.sleep(0)
         assert consumer.calls == 3
         assert consumer.numbers() == [1, 2, 3]
         assert consumer.inbox.take() is None
@@ -125,6 +126,7 @@ class TestInbox:
         await layer.group_add("g", "a")
         await layer.group_send("g", HELLO)
         await layer.send("a", HELLO)
+        await asyncio.sleep(0)
         assert free == [True, True]
 
 

@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from channels.connection import Connection
 from channels.consumer import AsyncConsumer
 from channels.db import aclose_old_connections
 from channels.exceptions import StopConsumer
-from channels.gate import State
+from channels.gate import CLOSED, OPEN
 from channels.typing import Message
 
 __all__ = ["AsyncHttpConsumer", "BodyTypeError", "aclose_old_connections"]
@@ -36,6 +37,7 @@ class AsyncHttpConsumer(AsyncConsumer):
     were sent, servers answer it with status 500.
     """
 
+    _connection: Connection
     body: list[bytes]
     """The parts of the request's body that have come."""
 
@@ -58,7 +60,7 @@ class AsyncHttpConsumer(AsyncConsumer):
     async def send(self, message: Message) -> Any:
         answer = await super().send(message)
         handled = self._handling is not None and self._handling.done()
-        if handled and self._connection.gate.state is State.CLOSED:
+        if handled and self._connection.gate.state is CLOSED:
             # A layer handler has just completed what handle() began.
             self._connection.stop_soon()
         return answer
@@ -106,7 +108,7 @@ class AsyncHttpConsumer(AsyncConsumer):
 
     async def http_disconnect(self, message: Message) -> None:
         gate = self._connection.gate
-        client_left = gate.state is not State.CLOSED  # servers send this after a whole response too
+        client_left = gate.state is not CLOSED  # servers send this after a whole response too
         gate.close()
         try:
             if self._handling is not None and not self._handling.done():
@@ -119,7 +121,7 @@ class AsyncHttpConsumer(AsyncConsumer):
 
     async def _handle(self) -> None:
         await self.handle(b"".join(self.body))
-        if self._connection.gate.state is not State.OPEN:
+        if self._connection.gate.state is not OPEN:
             self._connection.stop_soon()
 
 

@@ -1,7 +1,6 @@
 """WebSocket consumers with a method for each thing that happens, sync and async, text and JSON."""
 
 import copy
-import json
 from contextlib import AsyncExitStack, ExitStack
 from typing import Any
 
@@ -23,6 +22,7 @@ from channels.generic.events import (
     groups_to_leave,
     refuse_frame,
 )
+from channels.jsontext import codec
 from channels.typing import Message
 
 __all__ = [
@@ -158,7 +158,7 @@ class JsonWebsocketConsumer(WebsocketConsumer):
         Raises:
             ValueError: it is not JSON.
         """
-        return json.loads(text_data)
+        return codec().decode(text_data)
 
     @classmethod
     def encode_json(cls, content: Any) -> str:
@@ -167,7 +167,7 @@ class JsonWebsocketConsumer(WebsocketConsumer):
         Raises:
             TypeError: it has a value that JSON has no form for.
         """
-        return json.dumps(content)
+        return codec().encode(content)
 
 
 class AsyncWebsocketConsumer(_OwnGroups, AsyncConsumer):
@@ -199,7 +199,11 @@ class AsyncWebsocketConsumer(_OwnGroups, AsyncConsumer):
         return await super().send(accept_event(subprotocol, headers))
 
     async def websocket_receive(self, message: Message) -> None:
-        await self.receive(**frame_content(message))
+        text = message.get("text")
+        if text is not None:
+            await self.receive(text_data=text)
+        else:
+            await self.receive(bytes_data=message["bytes"])
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         """A frame came; exactly one of the two is given."""
@@ -272,7 +276,7 @@ class AsyncJsonWebsocketConsumer(AsyncWebsocketConsumer):
         Raises:
             ValueError: it is not JSON.
         """
-        return json.loads(text_data)
+        return codec().decode(text_data)
 
     @classmethod
     async def encode_json(cls, content: Any) -> str:
@@ -281,4 +285,4 @@ class AsyncJsonWebsocketConsumer(AsyncWebsocketConsumer):
         Raises:
             TypeError: it has a value that JSON has no form for.
         """
-        return json.dumps(content)
+        return codec().encode(content)

@@ -50,6 +50,13 @@ class Inbox(Protocol):
         """The oldest message that waits, as a :class:`~channels.layers.snapshot.Snapshot`, or
         ``None``. Never waits."""
 
+    def take_if(self, kind: str) -> Any:
+        """As :meth:`take`, if the oldest message is of this type; else ``None``."""
+
+    def empty(self) -> bool:
+        """Whether nothing waits; what has expired may still count."""
+        ...
+
     def count_drop(self, reason: str) -> None:
         """Count one message that was taken and could not be delivered."""
 

@@ -133,7 +133,7 @@ class Delivery:
         return full, awake
 
     def wake(self, readers: list[Reader]) -> None:
-        """Call each reader on its loop; one thread-safe call for each loop that is not this one.
+        """Call each reader on its loop, with one callback for each loop.
 
         Call it without the lock: the readers' code is not ours.
         """
@@ -143,15 +143,15 @@ class Delivery:
             here = asyncio.get_running_loop()
         except RuntimeError:
             here = None
-        elsewhere: dict[asyncio.AbstractEventLoop, list[Reader]] = {}
+        by_loop: dict[asyncio.AbstractEventLoop, list[Reader]] = {}
         for reader in readers:
-            if reader.loop is here:
-                reader.wake()
-            else:
-                elsewhere.setdefault(reader.loop, []).append(reader)
-        for loop, sleepers in elsewhere.items():
+            by_loop.setdefault(reader.loop, []).append(reader)
+        for loop, sleepers in by_loop.items():
+            # In the loop's next round, here as elsewhere: a send runs nothing of its receivers, and
+            # an event of a client that is ready by now comes first.
+            call_soon = loop.call_soon if loop is here else loop.call_soon_threadsafe
             try:
-                loop.call_soon_threadsafe(_wake_all, sleepers)
+                call_soon(_wake_all, sleepers)
             except RuntimeError:
                 self._forget_loop(loop)
 

@@ -44,6 +44,11 @@ class Mailbox(Generic[T]):
             self.expired += 1
         return None
 
+    def oldest(self, now: float) -> T | None:
+        """The oldest item that has not expired, which stays, or ``None``."""
+        self.drop_expired(now)
+        return self._items[0][1] if self._items else None
+
     def drop_expired(self, now: float) -> None:
         """Forget the items at the front whose time has come."""
         items = self._items

@@ -266,9 +266,19 @@ class _Inbox:
         self._listener = box.listener
 
     def take(self) -> Snapshot | None:
+        if self._box.empty():
+            return None  # a message that comes at this moment is announced after it
         snapshot = self._layer._delivery.take(self._channel, self._box)  # pyright: ignore[reportPrivateUsage]
         self._layer.drops.report()
         return snapshot
+
+    def take_if(self, kind: str) -> Snapshot | None:
+        with self._layer._delivery.lock:
+            oldest = self._box.oldest(self._layer._clock())
+            return self.take() if oldest is not None and oldest.type == kind else None
+
+    def empty(self) -> bool:
+        return self._box.empty()
 
     def count_drop(self, reason: str) -> None:
         self._layer.drops.count(reason)
