@@ -95,13 +95,18 @@ class Feed(AsyncHttpConsumer):
 
 
 class Unannotated(AsyncWebsocketConsumer):
-    async def receive(self, text_data=None, bytes_data=None):  # type: ignore[no-untyped-def]
+    async def receive(  # type: ignore[no-untyped-def]
+        self,
+        text_data=None,  # pyright: ignore[reportMissingParameterType]
+        bytes_data=None,  # pyright: ignore[reportMissingParameterType]
+    ):
         await self.send(text_data=text_data)
 
 
 async def sign_in_and_out(consumer: Chat) -> None:
     user = await get_user(consumer.scope)
-    await login(consumer.scope, user)  # type: ignore[arg-type] # may be an AnonymousUser
+    # It may be an AnonymousUser.
+    await login(consumer.scope, user)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
     await logout(consumer.scope)
     await get_channel_layer().send("thumbnails", {"type": "thumbnails.make"})
 

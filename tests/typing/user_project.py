@@ -39,7 +39,7 @@ application = ProtocolTypeRouter(
             [
                 path("feed/", Feed.as_asgi()),
                 # Django's stubs know of views here, not of Django's own ASGI application.
-                re_path(r"", get_asgi_application()),  # type: ignore[arg-type]
+                re_path(r"", get_asgi_application()),  # type: ignore[arg-type] # pyright: ignore[reportCallIssue, reportArgumentType]
             ],
         ),
         "websocket": AllowedHostsOriginValidator(

@@ -2,13 +2,13 @@
 
 import asyncio
 import contextvars
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from asgiref.sync import AsyncToSync, SyncToAsync, ThreadSensitiveContext
 from asgiref.testing import ApplicationCommunicator as AsgirefCommunicator
 
 from channels.testing.errors import ArgumentTypeError, message_type
-from channels.typing import Message
+from channels.typing import ASGIApplication, Message, Scope
 
 INTERNAL_ERROR = 1011
 """The close code that says that the application raised."""
@@ -37,6 +37,10 @@ class ApplicationCommunicator(AsgirefCommunicator):
     Django's test cases) all sync code of the application, Django's views included, runs in the
     thread of the test and inside its transaction.
     """
+
+    if TYPE_CHECKING:
+        # asgiref's constructor has no annotations.
+        def __init__(self, application: ASGIApplication, scope: Scope) -> None: ...
 
     # A constructor that raised leaves an object behind whose __del__ asks for this.
     _future: "asyncio.Task[Any] | None" = None

@@ -56,7 +56,7 @@ class HttpCommunicator(ApplicationCommunicator):
         }
         self.body = body
         self.sent_request: bool = False
-        super().__init__(application, self.scope)  # type: ignore[no-untyped-call]
+        super().__init__(application, self.scope)
 
     async def get_response(self, timeout: float | None = 1) -> dict[str, Any]:
         """Send the request, if that was not done yet, and collect the response.

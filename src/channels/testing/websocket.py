@@ -73,7 +73,7 @@ class WebsocketCommunicator(ApplicationCommunicator):
         }
         if spec_version:
             self.scope["spec_version"] = spec_version
-        super().__init__(application, self.scope)  # type: ignore[no-untyped-call]
+        super().__init__(application, self.scope)
 
     async def connect(self, timeout: float | None = 1) -> tuple[bool, Any]:
         """Open the connection and return what the application made of it.
