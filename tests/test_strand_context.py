@@ -122,6 +122,20 @@ def test_under_async_to_sync_tasks_use_the_callers_thread_too() -> None:
     assert async_to_sync(in_a_task)() == threading.get_ident()
 
 
+async def test_a_thread_of_this_loop_that_waits_in_async_to_sync_is_used() -> None:
+    """As in a sync view that serves an application, in a process without strands."""
+
+    async def where() -> tuple[int, Strand | None]:
+        async with strand():
+            return await sync_to_async(threading.get_ident)(), current_strand()
+
+    def caller() -> tuple[int, tuple[int, Strand | None]]:
+        return threading.get_ident(), async_to_sync(where)()
+
+    thread, seen = await sync_to_async(caller)()
+    assert seen == (thread, None)
+
+
 async def test_a_task_that_outlives_the_connection_still_has_the_strand() -> None:
     over = asyncio.Event()
 

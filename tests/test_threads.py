@@ -77,14 +77,23 @@ def test_a_running_call_cannot_be_cancelled(gates: Callable[[], Gate]) -> None:
     result(running)
 
 
-def test_a_strand_comes_back_to_the_thread_that_it_used() -> None:
-    pool = Pool(3)
+def test_a_strand_comes_back_to_the_thread_that_it_used(gates: Callable[[], Gate]) -> None:
+    pool, gate = Pool(3), gates()
     first, second = Strand(pool), Strand(pool)
-    mine = result(first.submit(thread_name))
-    assert result(first.submit(thread_name)) == mine
-    # The last one to come back is taken by whoever has no thread of its own yet.
-    assert result(second.submit(thread_name)) == mine
-    assert result(first.submit(thread_name)) == mine
+    held = first.submit(gate)
+    assert gate.entered.wait(PATIENCE)
+    others = result(second.submit(thread_name))
+    gate.released.set()
+    mine = result(held)
+    assert mine != others
+    for lane in (first, second, second, first, first, second):
+        assert result(lane.submit(thread_name)) == (mine if lane is first else others)
+
+
+def test_a_new_strand_gets_the_thread_that_came_back_last() -> None:
+    pool = Pool(3)
+    warm = result(Strand(pool).submit(thread_name))
+    assert result(Strand(pool).submit(thread_name)) == warm
 
 
 def test_a_strand_whose_thread_is_taken_uses_another(gates: Callable[[], Gate]) -> None:
@@ -204,12 +213,13 @@ def test_without_a_thread_a_call_fails_and_the_next_one_tries_again(
             return super().submit(*args, **kwargs)
 
     monkeypatch.setattr(threads, "Worker", Scarce)
-    lane = Strand(Pool(2))
+    lane, ran = Strand(Pool(2)), []
     for _ in range(5):
         with pytest.raises(RuntimeError, match="can't start new thread"):
-            lane.submit(int)
+            lane.submit(ran.append, "refused")
     refuse = False
-    assert result(lane.submit(int)) == 0
+    result(lane.submit(ran.append, "taken"))
+    assert ran == ["taken"]
 
 
 def test_the_number_of_threads_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
