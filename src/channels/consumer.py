@@ -185,7 +185,7 @@ class _InThread(DatabaseSyncToAsync[..., None]):
     through."""
 
     async def __call__(self, consumer: AsyncConsumer, message: Message) -> None:
-        connection = consumer._connection
+        connection = consumer._connection  # pyright: ignore[reportPrivateUsage]
         strand = None if connection is None else connection.lane_strand()
         if strand is not None:
             await self.call_in(strand, consumer, message)
@@ -246,7 +246,7 @@ def fallback_handler(consumer: AsyncConsumer, message: Message) -> Callable[[Mes
     """
     if message["type"] in ENDINGS:
         return None
-    connection = consumer._connection
+    connection = consumer._connection  # pyright: ignore[reportPrivateUsage]
     if message["type"] == "websocket.send" and connection is not None:
         # A finished frame that a dispatch of somebody else's wanted to see first.
         send_frame = connection.gate.send_frame

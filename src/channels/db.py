@@ -7,7 +7,11 @@ from functools import partial
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 # asgiref's own way to carry context variables and Locals between threads has no public name.
-from asgiref.sync import SyncToAsync, _restore_context, sync_to_async
+from asgiref.sync import (
+    SyncToAsync,
+    _restore_context,  # pyright: ignore[reportPrivateUsage]
+    sync_to_async,
+)
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 

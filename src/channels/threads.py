@@ -205,7 +205,7 @@ class Strand(Executor):
         else:
             tell = partial(future.set_result, result)
         _thread.strand = None
-        if not alone:
+        if not alone:  # pyright: ignore[reportPossiblyUnboundVariable]
             self._note_connections(worker)
         return tell
 

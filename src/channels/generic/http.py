@@ -37,7 +37,7 @@ class AsyncHttpConsumer(AsyncConsumer):
     were sent, servers answer it with status 500.
     """
 
-    _connection: Connection
+    _connection: Connection  # pyright: ignore[reportIncompatibleVariableOverride]
     body: list[bytes]
     """The parts of the request's body that have come."""
 
