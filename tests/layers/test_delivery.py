@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from tests.layers.post import EXPIRY, Post, cancel, waiting
+from tests.layers.post import EXPIRY, Post, cancel, numbered_snapshot, waiting
 from tests.layers.tools import Clock, turns
 
 
@@ -191,6 +191,26 @@ class TestListeners:
         post.send(1)
         await asyncio.sleep(0)
         assert free == [True]
+
+    async def test_one_that_fails_keeps_no_other_from_being_called(self, post: Post) -> None:
+        calls: list[str] = []
+        faults: list[object] = []
+        asyncio.get_running_loop().set_exception_handler(
+            lambda _, context: faults.append(context["exception"])
+        )
+        fault = ZeroDivisionError()
+
+        def fail() -> None:
+            raise fault
+
+        post.listen("a", fail)
+        post.listen("b", lambda: calls.append("b"))
+        with post.lock:
+            _, awake = post.fill("ab", numbered_snapshot(1))
+        post.wake(awake)
+        await turns()
+        assert calls == ["b"]
+        assert faults == [fault]
 
     async def test_one_that_comes_after_the_mail_is_called_soon(self, post: Post) -> None:
         post.send(1)

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from asgiref.sync import async_to_sync
@@ -19,6 +19,26 @@ from tests.layers.tools import (
     receiving,
     tables,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Contended:
+    """A lock that another thread holds at the moment when it is wanted, to do its work first."""
+
+    def __init__(self) -> None:
+        self.meanwhile: Callable[[], object] | None = None
+        self._lock = threading.RLock()
+
+    def __enter__(self) -> None:
+        work, self.meanwhile = self.meanwhile, None
+        if work is not None:
+            work()
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
 
 
 class TestInbox:
@@ -106,6 +126,17 @@ class TestInbox:
         assert threads == [threading.get_ident()]
         assert inbox.take().message() == HELLO
         assert asyncio.get_running_loop() is here
+
+    async def test_flushed_by_another_thread_while_it_takes(
+        self, layer: InMemoryChannelLayer
+    ) -> None:
+        lock = layer._delivery.lock = Contended()  # type: ignore[assignment]
+        consumer = Consumer(layer, "a")
+        await layer.send("a", HELLO)
+        lock.meanwhile = layer._delivery.clear
+        assert consumer.inbox.take() is None
+        await layer.send("a", {"type": "x", "n": 1})
+        assert consumer.numbers() == [1]
 
     async def test_no_lock_is_held_while_readers_are_called(
         self, layer: InMemoryChannelLayer

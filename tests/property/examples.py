@@ -18,5 +18,5 @@ VALUES = settings(_COMMON, max_examples=200)
 MACHINE = settings(_COMMON, max_examples=60, stateful_step_count=50)
 """For a state machine over pure code."""
 
-LAYER = settings(_COMMON, max_examples=150, stateful_step_count=60)
+LAYER = settings(_COMMON, max_examples=300, stateful_step_count=60)
 """For the state machine over the in-memory layer, which has the most to find."""

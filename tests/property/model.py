@@ -7,8 +7,8 @@ if TYPE_CHECKING:
     from channels.layers import Position
 
 CAPACITY = 3
-EXPIRY = 10
-GROUP_EXPIRY = 25
+EXPIRY = 4
+GROUP_EXPIRY = 10
 
 
 class Model:
@@ -29,6 +29,8 @@ class Model:
         """group -> the last position, and when it was written."""
         self.forgettable: set[str] = set()
         """Groups whose log may have been forgotten since."""
+        self.forgotten: set[str] = set()
+        """Groups whose log must have been."""
 
     # Channels.
 
@@ -74,15 +76,18 @@ class Model:
         for group in list(self.groups):
             self.leave(group, channel)
 
-    def use(self, channel: str) -> None:
+    def begin_to_read(self, channel: str) -> None:
         for group, members in self.groups.items():
+            if channel in members and self.is_over(group, channel):
+                self.doubtful.add((group, channel))
+
+    def use(self, channel: str) -> None:
+        for members in self.groups.values():
             if channel in members:
-                if self.is_over(group, channel, reading=False):
-                    self.doubtful.add((group, channel))
                 members[channel] = self.now
 
-    def is_over(self, group: str, channel: str, *, reading: bool = True) -> bool:
-        if reading and (channel in self.owned or self.waiting[channel]):
+    def is_over(self, group: str, channel: str) -> bool:
+        if channel in self.owned or self.waiting[channel]:
             return False
         return self.groups[group][channel] + GROUP_EXPIRY <= self.now
 
@@ -123,11 +128,13 @@ class Model:
         last, _ = self.positions.get(group, (None, 0))
         if last is not None and position.epoch == last.epoch:
             assert position.offset == last.offset + 1
+            assert group not in self.forgotten, "the log outlived a flush"
         else:
             assert position.offset == 1
             assert last is None or group in self.forgettable, "the log was forgotten too early"
         self.positions[group] = (position, self.now)
         self.forgettable.discard(group)
+        self.forgotten.discard(group)
 
     def note_logs_that_may_be_forgotten(self) -> None:
         current = self.current_groups()
@@ -142,6 +149,7 @@ class Model:
         self.groups.clear()
         self.doubtful.clear()
         self.forgettable |= set(self.positions)
+        self.forgotten |= set(self.positions)
 
     def clean(self) -> None:
         for group, members in list(self.groups.items()):

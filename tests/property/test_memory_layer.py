@@ -106,23 +106,37 @@ class LayerMachine(RuleBasedStateMachine):
             self.model.put(channel, message["n"])
 
     async def receive(self, channel: str) -> None:
+        self.model.begin_to_read(channel)
         self.model.waiting[channel] += 1
         try:
             message = await self.layer.receive(channel)
             assert message["n"] == self.model.take(channel)
             self.received += 1
         finally:
-            self.model.waiting[channel] -= 1
             self.model.use(channel)
+            self.model.waiting[channel] -= 1
 
-    @rule(channel=st.sampled_from(GENERAL))
-    def start_to_receive(self, channel: str) -> None:
-        self.tasks.append(self.loop.create_task(self.receive(channel)))
+    @rule(channel=st.sampled_from(GENERAL), number=st.integers(1, 3))
+    def start_to_receive(self, channel: str, number: int) -> None:
+        for _ in range(number):
+            self.tasks.append(self.loop.create_task(self.receive(channel), name=channel))
 
     @precondition(lambda self: self.tasks)
     @rule(data=st.data())
     def cancel(self, data: st.DataObject) -> None:
-        data.draw(st.sampled_from(self.tasks)).cancel()
+        for task in data.draw(st.sets(st.sampled_from(self.tasks), min_size=1, max_size=3)):
+            task.cancel()
+
+    @precondition(lambda self: any(self.model.waiting.values()))
+    @rule(data=st.data(), first=st.booleans())
+    def send_to_a_receiver_that_is_cancelled(self, data: st.DataObject, first: bool) -> None:
+        self.run_others()
+        waiting = [channel for channel in GENERAL if self.model.waiting[channel]]
+        if waiting:
+            channel = data.draw(st.sampled_from(waiting))
+            readers = [task for task in self.tasks if task.get_name() == channel]
+            self.send(channel)
+            readers[0 if first else -1].cancel()
 
     @rule()
     def let_run(self) -> None:
@@ -139,6 +153,7 @@ class LayerMachine(RuleBasedStateMachine):
                 self.consumers[channel] = Consumer(self.layer, channel)
             finally:
                 events._set_running_loop(None)
+            self.model.begin_to_read(channel)
             self.model.owned.add(channel)
 
     @precondition(lambda self: self.consumers)
@@ -168,11 +183,12 @@ class LayerMachine(RuleBasedStateMachine):
 
     # Groups.
 
-    @rule(group=GROUPS, channel=CHANNELS)
-    def group_add(self, group: str, channel: str) -> None:
-        self.at_once(self.layer.group_add(group, channel))
-        self.model.join(group, channel)
-        assert channel in self.layer.groups[group]
+    @rule(group=GROUPS, channels=st.sets(CHANNELS, min_size=1))
+    def group_add(self, group: str, channels: set[str]) -> None:
+        for channel in sorted(channels):
+            self.at_once(self.layer.group_add(group, channel))
+            self.model.join(group, channel)
+            assert channel in self.layer.groups[group]
 
     @rule(group=GROUPS, channel=CHANNELS)
     def group_discard(self, group: str, channel: str) -> None:
@@ -180,7 +196,7 @@ class LayerMachine(RuleBasedStateMachine):
         self.model.leave(group, channel)
         assert channel not in self.layer.groups.get(group, {})
 
-    @rule(group=GROUPS, exclude=st.sets(CHANNELS, max_size=2))
+    @rule(group=GROUPS, exclude=st.one_of(st.just(set()), st.sets(CHANNELS, max_size=2)))
     def group_send(self, group: str, exclude: set[str]) -> None:
         message = self.new_message()
         self.model.settle_doubts(self.layer.groups)
@@ -193,11 +209,12 @@ class LayerMachine(RuleBasedStateMachine):
 
     # Everything.
 
-    @rule(seconds=st.integers(1, GROUP_EXPIRY))
+    @rule(seconds=st.sampled_from([1, EXPIRY - 1, EXPIRY, GROUP_EXPIRY - 1, GROUP_EXPIRY]))
     def wait(self, seconds: int) -> None:
         self.let_run()
         self.model.now += seconds
 
+    @precondition(lambda self: self.next % 5 == 0)
     @rule()
     def flush(self) -> None:
         self.flushed += self.qsize()
