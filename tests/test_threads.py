@@ -1,5 +1,6 @@
 """Strands and their pool: order, bounds, and which thread."""
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -9,11 +10,13 @@ from concurrent.futures import Future
 from typing import Any
 
 import pytest
-from asgiref.sync import SyncToAsync
+from asgiref.sync import SyncToAsync, sync_to_async
 from django.test import override_settings
 
 from channels import threads
-from channels.threads import Pool, Strand, Worker
+from channels.generic.websocket import WebsocketConsumer
+from channels.threads import Pool, Strand, Worker, strand
+from tests.client import CONNECT, Client, frame
 from tests.sync_calls import PATIENCE, Gate, making_gates, result, thread_name
 
 
@@ -55,6 +58,20 @@ def test_not_even_a_base_exception_ends_a_thread(error: type[BaseException]) -> 
     with pytest.raises(error):
         result(lane.submit(fail))
     assert result(lane.submit(int)) == 0
+
+
+async def test_a_stop_iteration_does_not_leave_its_caller_waiting() -> None:
+    class Empty(WebsocketConsumer):
+        def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+            next(iter(()))
+
+    async with Client(Empty(), CONNECT, frame("x")) as client:
+        with pytest.raises(RuntimeError, match="sync code raised StopIteration") as caught:
+            await client.ended()
+    assert isinstance(caught.value.__cause__, StopIteration)
+    async with strand(), asyncio.timeout(PATIENCE):
+        with pytest.raises(RuntimeError, match="sync code raised StopIteration"):
+            await sync_to_async(next)(iter(()))
 
 
 def test_a_call_that_was_cancelled_while_it_waited_does_not_run(gates: Callable[[], Gate]) -> None:

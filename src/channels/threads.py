@@ -201,7 +201,7 @@ class Strand(Executor):
                 if alone:
                     _tend()
         except BaseException as error:
-            tell = partial(future.set_exception, error)
+            tell = partial(future.set_exception, _awaitable(error))
         else:
             tell = partial(future.set_result, result)
         _thread.strand = None
@@ -291,6 +291,16 @@ class _Reply(Generic[T]):
 
 
 Reply: TypeAlias = "Future[Any] | _Reply[Any]"
+
+
+def _awaitable(error: BaseException) -> BaseException:
+    """``error``, or what stands for it where it cannot come out of an ``await``: a handler that
+    calls ``next()`` on nothing would leave its caller waiting for ever."""
+    if not isinstance(error, StopIteration):
+        return error
+    instead = RuntimeError("sync code raised StopIteration")  # as coroutines do, PEP 479
+    instead.__cause__ = error
+    return instead
 
 
 def _open_connections() -> list[BaseDatabaseWrapper]:
