@@ -1,6 +1,5 @@
 """Where these tests run, and a new layer for each."""
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,10 +19,3 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 def fresh_layer() -> Iterator[None]:
     with override_settings(CHANNEL_LAYERS=MEMORY_LAYER):
         yield
-
-
-def pytest_sessionfinish() -> None:
-    """Close the loop that reactpy-django makes when it is imported and leaves open."""
-    consumer = sys.modules.get("reactpy_django.websocket.consumer")
-    if consumer is not None:
-        consumer.BACKHAUL_LOOP.close()

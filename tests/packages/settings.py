@@ -3,7 +3,7 @@
 SECRET_KEY = "tests only"
 USE_TZ = True
 ALLOWED_HOSTS = ["*"]
-ROOT_URLCONF = "tests.packages.urls"
+ROOT_URLCONF = "tests.packages.settings"
 DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
 INSTALLED_APPS = [
     "channels",
@@ -13,7 +13,6 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "rest_framework",
     "rest_framework.authtoken",
-    "reactpy_django",
     "channels_postgres",
 ]
 # The tables of channels-postgres are in PostgreSQL; its migrations run there and nowhere else.
@@ -22,6 +21,8 @@ MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
 ]
-TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
 STATIC_URL = "static/"
+urlpatterns: list[object] = []
 CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
+# chanx: its consumers ask Django REST framework's authentication, and announce the result.
+CHANX = {"SEND_AUTHENTICATION_MESSAGE": False}
