@@ -1,6 +1,7 @@
 """channels.db: connections closed by the thread that used them, and only there."""
 
 import asyncio
+import contextvars
 import threading
 from pathlib import Path
 from types import SimpleNamespace
@@ -380,3 +381,12 @@ def test_the_stand_in_has_what_django_has() -> None:
         if name not in ("_databases", "lives_on"):
             assert hasattr(real, name), name
     assert callable(real.close_if_unusable_or_obsolete)
+
+
+async def test_a_context_of_ones_own() -> None:
+    language = contextvars.ContextVar("language", default="en")
+    context = contextvars.Context()
+    context.run(language.set, "fr")
+    assert await database_sync_to_async(language.get, context=context)() == "fr"
+    assert await database_sync_to_async(context=context)(language.get)() == "fr"
+    assert await database_sync_to_async(language.get)() == "en"

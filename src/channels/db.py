@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from functools import partial
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
@@ -100,26 +100,35 @@ class DatabaseSyncToAsync(SyncToAsync[P, T], Generic[P, T]):
 def database_sync_to_async(func: Callable[P, T], /) -> Callable[P, Coroutine[Any, Any, T]]: ...
 @overload
 def database_sync_to_async(
-    func: Callable[P, T], thread_sensitive: bool = True, executor: Any = None
+    func: Callable[P, T],
+    thread_sensitive: bool = True,
+    executor: Any = None,
+    context: Context | None = None,
 ) -> Callable[P, Coroutine[Any, Any, T]]: ...
 @overload
 def database_sync_to_async(
-    func: None = None, thread_sensitive: bool = True, executor: Any = None
+    func: None = None,
+    thread_sensitive: bool = True,
+    executor: Any = None,
+    context: Context | None = None,
 ) -> Callable[[Callable[P, T]], Callable[P, Coroutine[Any, Any, T]]]: ...
 def database_sync_to_async(
-    func: Any = None, thread_sensitive: bool = True, executor: Any = None
+    func: Any = None,
+    thread_sensitive: bool = True,
+    executor: Any = None,
+    context: Context | None = None,
 ) -> Any:
     """Make a function that uses the database awaitable; a decorator with and without arguments.
 
     ``thread_sensitive=True`` runs the calls of one connection one after another in Raceway's
     bounded pool (see :mod:`channels.threads`); ``False`` in ``executor``, or the loop's default
-    one.
+    one. ``context`` is the :class:`contextvars.Context` to run in instead of the caller's.
 
     Cancellation: the function is not interrupted; the awaiting task is cancelled once it returned.
     """
     if func is None:
-        return lambda f: DatabaseSyncToAsync(f, thread_sensitive, executor)
-    return DatabaseSyncToAsync(func, thread_sensitive, executor)
+        return lambda f: DatabaseSyncToAsync(f, thread_sensitive, executor, context)
+    return DatabaseSyncToAsync(func, thread_sensitive, executor, context)
 
 
 async def aclose_old_connections() -> None:
