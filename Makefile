@@ -39,8 +39,8 @@ lint: dev-env ## format and lint (ruff), without changing a file
 	@$(PY) -m ruff format --check .
 	@$(PY) -m ruff check .
 
-types: dev-env ## strict types (mypy with django-stubs)
-	@$(PY) -m mypy
+types: dev-env ## strict types: mypy and pyright, the public names, the published stubs
+	@$(PY) scripts/check_types.py
 
 unit: dev-env ## the test suite without the browser and the slow tests
 	@$(PY) $(PYTEST) --totals=test-results/unit.json -m "not slow" --ignore=tests/browser
@@ -98,6 +98,7 @@ $(VENV)/.installed: $(PY) pyproject.toml
 $(VENV)/.installed-dev: $(VENV)/.installed
 	@echo "Installing the development tools into $(VENV) …"
 	@$(PY) $(PIP_INSTALL) -e ".[server]" --group dev
+	@$(PY) $(PIP_INSTALL) --no-deps --upgrade --target $(VENV)/published-stubs --group stubs
 	@touch $@
 
 $(UPSTREAM_VENV)/.installed: $(UPSTREAM_PY) pyproject.toml
