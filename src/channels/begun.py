@@ -12,6 +12,7 @@ import asyncio
 import contextvars
 from asyncio.tasks import _enter_task, _leave_task  # documented under "Extending asyncio"
 from collections.abc import Awaitable, Generator
+from types import CoroutineType
 from typing import Any
 
 
@@ -28,6 +29,10 @@ class Begun:
 
     def __await__(self) -> Generator[Any, Any, Any]:
         steps, waits_for, error = self._steps, self._waits_for, self.interruption
+        if error is not None and isinstance(waits_for, asyncio.Future) and waits_for.cancel():
+            # As Task.cancel() does it: what is waited for is cancelled and raises. Locks and
+            # semaphores look there whether they were cancelled before or after they were woken.
+            error = None
         while True:
             if error is None:
                 try:
@@ -55,13 +60,17 @@ def begin(
     Raises:
         BaseException: what the first step raised.
     """
-    # What __await__ returns need only be an iterator; of coroutines and futures it has send().
-    steps: Any = awaitable.__await__()
+    # What another's __await__ returns need only be an iterator, without send() and throw().
+    steps: Any = awaitable if isinstance(awaitable, CoroutineType) else _coroutine_of(awaitable)
     _enter_task(loop, task)
     try:
-        waits_for = context.run(next, steps)
+        waits_for = context.run(steps.send, None)
     except StopIteration:
         return None
     finally:
         _leave_task(loop, task)
     return Begun(steps, waits_for)
+
+
+async def _coroutine_of(awaitable: Awaitable[Any]) -> Any:
+    return await awaitable
