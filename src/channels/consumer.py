@@ -19,7 +19,7 @@ from channels.db import DatabaseSyncToAsync, aclose_old_connections, database_sy
 from channels.exceptions import StopConsumer
 from channels.layers import get_channel_layer
 from channels.outbox import Outbox
-from channels.threads import strand
+from channels.threads import current_strand, strand
 from channels.typing import Message, Receive, Scope, Send
 
 
@@ -229,8 +229,11 @@ class SyncConsumer(AsyncConsumer):
         return self.base_send(message)
 
     def _make_base_send(self, connection: Connection) -> Callable[[Message], Any]:
-        outbox = Outbox(connection.gate)
-        connection.settle = outbox.flush
+        strand = current_strand()
+        if strand is None:
+            # Handlers run in a thread that waits in async_to_sync, as in Django's TestCase.
+            return async_to_sync(connection.gate.send)
+        connection.outbox = outbox = Outbox(connection.gate, strand)
         return outbox.put
 
 

@@ -8,10 +8,10 @@ of threads and not two, and a slow client holds the handler up only when it is f
 import asyncio
 import threading
 from collections import deque
-from concurrent.futures import Future
-from typing import Any, NamedTuple
+from typing import Any
 
 from channels.gate import CLOSED, Gate
+from channels.threads import Signal, Strand
 from channels.typing import Message
 
 MOST_EVENTS = 16
@@ -21,30 +21,40 @@ AHEAD = frozenset({"websocket.send", "http.response.body"})
 """Events that ``put`` does not wait for. The others change what may be sent, and are rare."""
 
 
-class _Item(NamedTuple):
-    message: Message
-    size: int
-    taken: "Future[Any] | None"
+class _Item:
+    """One event on its way."""
+
+    __slots__ = ("answer", "error", "message", "size", "taken")
+
+    def __init__(self, message: Message) -> None:
+        self.message = message
+        self.size = len(message.get("text") or message.get("bytes") or message.get("body") or b"")
+        self.answer: Any = None
+        self.error: BaseException | None = None
+        self.taken: Signal | None = None
+        """Given when the server has taken the event; there where somebody waits for that."""
 
 
 class Outbox:
     """Events on their way from any thread to one connection's server, in the order of ``put``.
 
-    At most 16 events or 1 MiB wait (one event may be larger); then ``put`` blocks. When the server
-    refuses an event, the next ``put`` or :meth:`flush` raises its error.
+    At most 16 events or 1 MiB wait (one event may be larger); then ``put`` blocks. A thread that
+    has to wait, for room or for an answer, and that runs a call of the connection's strand, runs
+    the strand's other calls meanwhile: a ``send`` that middleware wraps may need them.
     """
 
-    def __init__(self, gate: Gate) -> None:
+    def __init__(self, gate: Gate, strand: Strand) -> None:
         self._gate = gate
+        self._strand = strand
         self._loop = asyncio.get_running_loop()
+        self._lock = threading.Lock()
         self._items: deque[_Item] = deque()
         self._bytes = 0
-        self._lock = threading.Lock()
-        self._room: threading.Event | None = None
-        """Set when something was taken; there while somebody waits for it."""
+        self._waiting_for_room: list[Signal] = []
         self._draining = False
         self._drain: asyncio.Task[None] | None = None
         self._failure: BaseException | None = None
+        self._closed = False
 
     def put(self, message: Message) -> Any:
         """Send an event, from any thread but the loop's.
@@ -59,13 +69,19 @@ class Outbox:
         """
         self._refuse_own_thread()
         ahead = message.get("type") in AHEAD
-        if ahead and self._gate.state is CLOSED:
+        if self._closed or (ahead and self._gate.state is CLOSED):
             return False
-        taken: Future[Any] | None = None if ahead else Future()
-        item = _Item(message, _size(message), taken)
+        item = _Item(message)
+        if not ahead:
+            item.taken = Signal()
         while (room := self._append(item)) is not None:
-            room.wait()
-        return taken.result() if taken is not None else None
+            self._wait(room)
+        if item.taken is None:
+            return None
+        self._wait(item.taken)
+        if item.error is not None:
+            raise item.error
+        return item.answer
 
     async def flush(self) -> None:
         """Wait until the server has taken everything that was put before, on the loop.
@@ -81,15 +97,30 @@ class Outbox:
                 await asyncio.wait([self._drain])
         self._raise_failure()
 
-    def _append(self, item: _Item) -> threading.Event | None:
+    def close(self) -> None:
+        """Give up what was not taken: nobody is there any more. On the loop."""
+        self._closed = True
+        if self._drain is not None:
+            self._drain.cancel()
+        self._give_up(None)
+
+    def _wait(self, signal: Signal) -> None:
+        if self._strand.is_here:
+            self._strand.help_until(signal)
+        else:
+            signal.wake.wait()
+
+    def _append(self, item: _Item) -> Signal | None:
         """Put an item in the queue; where there is no room for it, what to wait for."""
         with self._lock:
             self._raise_failure()
             full = len(self._items) >= MOST_EVENTS or self._bytes + item.size > MOST_BYTES
             if self._items and full:
-                if self._room is None:
-                    self._room = threading.Event()
-                return self._room
+                self._waiting_for_room.append(room := Signal())
+                return room
+            if self._closed:
+                self._finish(item, False)
+                return None
             self._items.append(item)
             self._bytes += item.size
             begin = not self._draining
@@ -99,19 +130,26 @@ class Outbox:
         return None
 
     def _begin(self) -> None:
-        self._drain = self._loop.create_task(self._work_off())
+        if not self._closed:
+            self._drain = self._loop.create_task(self._work_off())
 
     async def _work_off(self) -> None:
         try:
             while (item := self._first()) is not None:
-                await self._hand_over(item)
+                try:
+                    answer = await self._gate.send(item.message)
+                except Exception as error:
+                    answer, item.error = None, error
+                    if item.taken is None:
+                        self._failure = error
                 with self._lock:
                     self._items.popleft()
                     self._bytes -= item.size
+                    self._finish(item, answer)
                     self._make_room()
         except BaseException as error:
-            # Cancelled with the loop: nobody may be left waiting.
-            self._give_up(error)
+            # Cancelled, with the connection or with the loop: nobody may be left waiting.
+            self._give_up(None if self._closed else error)
             raise
 
     def _first(self) -> _Item | None:
@@ -122,23 +160,16 @@ class Outbox:
             self._drain = None
             return None
 
-    async def _hand_over(self, item: _Item) -> None:
-        try:
-            answer = await self._gate.send(item.message)
-        except Exception as error:
-            if item.taken is not None:
-                item.taken.set_exception(error)
-            else:
-                self._failure = error
-        else:
-            if item.taken is not None:
-                item.taken.set_result(answer)
+    def _finish(self, item: _Item, answer: Any) -> None:
+        item.answer = answer
+        if item.taken is not None:
+            item.taken.give()
 
-    def _give_up(self, error: BaseException) -> None:
+    def _give_up(self, error: BaseException | None) -> None:
         with self._lock:
             for item in self._items:
-                if item.taken is not None and not item.taken.done():
-                    item.taken.set_exception(error)
+                item.error = error
+                self._finish(item, False)
             self._items.clear()
             self._bytes = 0
             self._failure = error
@@ -147,9 +178,9 @@ class Outbox:
             self._make_room()
 
     def _make_room(self) -> None:
-        if self._room is not None:
-            self._room.set()
-            self._room = None
+        for room in self._waiting_for_room:
+            room.give()
+        self._waiting_for_room.clear()
 
     def _raise_failure(self) -> None:
         if self._failure is not None:
@@ -166,7 +197,3 @@ class Outbox:
                 "A sync consumer's send() was called on the event loop's thread, which has to go "
                 "on for anything to be sent. Call it from the handler, or use an AsyncConsumer."
             )
-
-
-def _size(message: Message) -> int:
-    return len(message.get("text") or message.get("bytes") or message.get("body") or b"")

@@ -123,6 +123,21 @@ class Pool:
             worker.shutdown(wait=False, cancel_futures=True)
 
 
+class Signal:
+    """Tells one thread, which waits, that what it waits for is there."""
+
+    __slots__ = ("given", "wake")
+
+    def __init__(self) -> None:
+        self.given = False
+        self.wake = threading.Event()
+        """Set when to look at :attr:`given`, or at whatever else the thread does meanwhile."""
+
+    def give(self) -> None:
+        self.given = True
+        self.wake.set()
+
+
 class Strand(Executor):
     """The serial lane of one connection: at most one call at a time, in the order of ``submit``.
 
@@ -134,6 +149,8 @@ class Strand(Executor):
         self._pool = pool
         self._calls: deque[tuple[Reply, Callable[[], Any], bool]] = deque()
         self._running = False
+        self._helper: threading.Event | None = None
+        """Set for each new call; there while the call in hand waits in :meth:`help_until`."""
         self._ended = False
         self._entered: set[Worker] = set()
         self._holding: set[Worker] = set()
@@ -154,6 +171,8 @@ class Strand(Executor):
                     self._calls.pop()
                     raise
                 self._running = True
+            elif self._helper is not None:
+                self._helper.set()
 
     def run(self, worker: Worker) -> None:
         """Work off what waits, on the thread of ``worker``, then pass the worker on."""
@@ -231,6 +250,39 @@ class Strand(Executor):
         future: asyncio.Future[T] = loop.create_future()
         self._enqueue(_Reply(loop, future), handler, whole=True)
         return await future
+
+    @property
+    def is_here(self) -> bool:
+        """Whether this thread is in the middle of one of the strand's calls."""
+        return getattr(_thread, "strand", None) is self
+
+    def help_until(self, signal: "Signal") -> None:
+        """Wait for ``signal``, inside one of the strand's calls.
+
+        Other calls that come in meanwhile are run here, because what is waited for may depend on
+        them: a middleware's ``send`` that uses the database, for example. They still run one at a
+        time. asgiref's ``async_to_sync`` does the same.
+        """
+        assert self.preferred is not None, "the call in hand has a worker"
+        inherited = getattr(SyncToAsync.threadlocal, "task_context", None)
+        with self._pool.lock:
+            outer, self._helper = self._helper, signal.wake
+        try:
+            while True:
+                signal.wake.clear()
+                if signal.given:
+                    return
+                with self._pool.lock:
+                    call = self._calls.popleft() if self._calls else None
+                if call is None:
+                    signal.wake.wait()
+                else:
+                    self._run_call(self.preferred, *call)()
+                    _thread.strand = self
+        finally:
+            SyncToAsync.threadlocal.task_context = inherited
+            with self._pool.lock:
+                self._helper = outer
 
     @property
     def used(self) -> bool:
