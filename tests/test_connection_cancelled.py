@@ -241,10 +241,9 @@ async def test_a_cancellation_that_nobody_asked_for_is_an_error_like_others(wher
     assert client.sent[-1] == {"type": "websocket.close", "code": 1011}
 
 
-async def test_a_failure_beside_and_a_cancellation_leave_as_cancelled_and_are_logged(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    application, log = failing(AsyncWebsocketConsumer, "note", Failed("lost"))
+async def test_an_error_that_was_there_before_the_cancellation_leaves() -> None:
+    """As from a TaskGroup: what went wrong is the news."""
+    application, log = failing(AsyncWebsocketConsumer, "note", Failed("first"))
     async with Client(application, CONNECT) as client:
         await client.answers(1)
         await get_channel_layer().group_send("room", {"type": "note"})
@@ -252,11 +251,32 @@ async def test_a_failure_beside_and_a_cancellation_leave_as_cancelled_and_are_lo
             await asyncio.sleep(0)
         # The failure has interrupted receive(), and its task has not run yet.
         client.task.cancel()
-        with pytest.raises(asyncio.CancelledError):
+        with pytest.raises(Failed, match="first"):
             await client.ended()
-    assert client.task.cancelled()
-    assert log == ["connect", 1006]
-    assert any(r.exc_info and str(r.exc_info[1]) == "lost" for r in caplog.records)
+    assert log == ["connect", 1011]
+
+
+async def test_cancelled_while_disconnect_runs_after_an_error_that_error_leaves() -> None:
+    log: list[Any] = []
+
+    class Slow(AsyncWebsocketConsumer):
+        groups = ["room"]
+
+        async def receive(self, **_: Any) -> None:
+            raise Failed("first")
+
+        async def disconnect(self, code: int) -> None:
+            log.append(code)
+            await asyncio.Event().wait()
+
+    async with Client(Slow(), CONNECT, frame("x")) as client:
+        await client.answers(2)
+        await settle()
+        client.task.cancel()
+        with pytest.raises(Failed, match="first"):
+            await client.ended()
+    assert log == [1011]
+    nothing_left()
 
 
 async def test_a_cancelled_sync_handler_finishes_before_disconnect_runs() -> None:

@@ -32,6 +32,7 @@ from channels.typing import Message, Receive, Scope, Send
 
 if TYPE_CHECKING:
     from channels.layers.base import Inbox
+    from channels.outbox import Outbox
 
 logger: logging.Logger = logging.getLogger("django.channels")
 
@@ -85,7 +86,7 @@ class Connection:
         "_turn",
         "_waiting_thread",
         "gate",
-        "settle",
+        "outbox",
     )
 
     def __init__(
@@ -99,8 +100,8 @@ class Connection:
         tidy: Callable[[], Awaitable[None]],
     ) -> None:
         self.gate: Gate = Gate(send, self._count_drop)
-        self.settle: Callable[[], Awaitable[None]] | None = None
-        """Called after a handler that ran without an error, before the next one."""
+        self.outbox: Outbox | None = None
+        """What a sync consumer sends; the next handler begins when it is empty."""
         self._consumer = consumer
         self._scope = scope
         self._receive = receive
@@ -160,13 +161,15 @@ class Connection:
         if self._interrupted and task.uncancel() <= cancels_before:
             failure = None
         cancelled = task.cancelling() > cancels_before
-        failure = self._which_leaves(failure, cancelled)
+        failure = self._which_leaves(failure)
         try:
             failure = await self._end(failure, cancelled)
-        except BaseException:
-            _log_lost(failure)
-            raise
+        except asyncio.CancelledError:
+            if failure is None:
+                raise
         finally:
+            if self.outbox is not None:
+                self.outbox.close()
             if self._inbox is not None:
                 self._inbox.close()
         if failure is not None:
@@ -254,12 +257,23 @@ class Connection:
         if kind in BOUNDARIES:
             self._note(kind)
         try:
-            await self._consumer.dispatch(message)
-            if self.settle is not None:
-                await self.settle()
+            try:
+                await self._consumer.dispatch(message)
+            except Exception:
+                await self._flush_after_failure()
+                raise
+            if self.outbox is not None:
+                await self.outbox.flush()
         finally:
             if self._strand is not None and self._strand.used:
                 await self._tidy()
+
+    async def _flush_after_failure(self) -> None:
+        if self.outbox is not None:
+            try:
+                await self.outbox.flush()
+            except Exception as error:
+                _log_lost(error)
 
     def _note(self, kind: str) -> None:
         """Keep account of what the consumer has been told."""
@@ -287,24 +301,27 @@ class Connection:
     def _send_frames(self) -> bool:
         """Send the finished frames that wait, for the layer lane, which waits too. ``False`` where
         the lane has to see to what is there."""
-        inbox, lane, context = self._inbox, self._layer_lane, self._layer_context
+        inbox, lane, context, gate = self._inbox, self._layer_lane, self._layer_context, self.gate
         assert inbox is not None and lane is not None and context is not None  # noqa: PT018
-        while not self._turn.taken and self.gate.state is OPEN:
-            frame = inbox.take_if("websocket.send")
+        while not self._turn.taken and gate.state is OPEN:
+            frame = inbox.take("websocket.send")
             if frame is None:
-                self._layer_ready = not inbox.empty()
-                return not self._layer_ready
+                return False
             if self._client_context is not None:
                 context.run(_adopt, self._client_context)
                 self._client_context = None
             try:
-                self._begun = begin(self.gate.send(frame.message()), self._loop, lane, context)
+                begun = begin(gate.send(frame.message()), self._loop, lane, context)
             except BaseException as error:
                 self.fail(error)
                 return True
-            if self._begun is not None:
+            if begun is not None:
+                self._begun = begun
                 self._turn.taken = True
                 return False
+            if inbox.empty():
+                self._layer_ready = False
+                return True
         return False
 
     def _start_layer_lane(self, work: Work) -> None:
@@ -325,6 +342,8 @@ class Connection:
                 snapshot = inbox.take()
                 if snapshot is not None:
                     await self._deliver(snapshot.message())
+                    if self._ended:
+                        raise StopConsumer
             finally:
                 self._turn.give_back()
             if not inbox.empty():
@@ -362,22 +381,21 @@ class Connection:
                 await self._turn.take()
             try:
                 await self._deliver(message)
+                if self._ended:
+                    raise StopConsumer
             finally:
                 self._turn.give_back()
 
-    async def _deliver(self, message: Message) -> None:
+    def _deliver(self, message: Message) -> Awaitable[Any]:
         """Handle one message of the layer. It is the lane's turn."""
+        # Not a coroutine of its own: this is the path of every message to a group.
         if self._client_context is not None:
             _adopt(self._client_context)
             self._client_context = None
         self._layer_ran = True
-        kind = message.get("type")
-        if self._takes_frames and kind == "websocket.send":
-            await self.gate.send_frame(message)
-            return
-        await self._handle(message)
-        if kind in ENDINGS:
-            raise StopConsumer
+        if self._takes_frames and message.get("type") == "websocket.send":
+            return self.gate.send_frame(message)
+        return self._handle(message)
 
     def _count_drop(self) -> None:
         if self._inbox is not None:
@@ -397,17 +415,18 @@ class Connection:
 
     # The end.
 
-    def _which_leaves(self, raised: BaseException | None, cancelled: bool) -> BaseException | None:
-        """Of what the client lane raised and what ended it from beside: the first, except that the
-        server's cancellation goes before all."""
-        failures = [raised, self._failure] if cancelled else [self._failure, raised]
-        left: BaseException | None = None
-        for error in dict.fromkeys(failures):
-            if left is None and not isinstance(error, StopConsumer):
-                left = error
-            else:
-                _log_lost(error)
-        return left
+    def _which_leaves(self, raised: BaseException | None) -> BaseException | None:
+        """Of what ended the client lane from beside and what it raised: the first, and an error
+        before the server's cancellation."""
+        failures = [
+            error
+            for error in dict.fromkeys((self._failure, raised))
+            if error is not None and not isinstance(error, StopConsumer)
+        ]
+        failures.sort(key=lambda error: isinstance(error, asyncio.CancelledError))
+        for error in failures[1:]:
+            _log_lost(error)
+        return failures[0] if failures else None
 
     async def _end(self, failure: BaseException | None, cancelled: bool) -> BaseException | None:
         """Stop what runs beside, close the client, and let the consumer say goodbye: once.
@@ -416,11 +435,15 @@ class Connection:
         consumer's goodbye raised.
         """
         self._ending = True
+        if self.outbox is not None and cancelled:
+            self.outbox.close()  # a handler that waits for the client must not be waited for
         restore_waiting_thread(self._waiting_thread)
-        if cancelled:
+        if failure is None:
+            code = NORMAL_CLOSURE
+        elif cancelled and isinstance(failure, asyncio.CancelledError):
             code = ABNORMAL_CLOSURE
         else:
-            code = NORMAL_CLOSURE if failure is None else INTERNAL_ERROR
+            code = INTERNAL_ERROR
         try:
             for task in self._tasks:
                 task.cancel()

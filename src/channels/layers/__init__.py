@@ -10,6 +10,7 @@ from channels.layers.base import BaseChannelLayer
 from channels.layers.log import Position
 from channels.layers.manager import ChannelLayerManager
 from channels.layers.memory import InMemoryChannelLayer
+from channels.missing_app import register_check
 
 __all__ = [
     "BaseChannelLayer",
@@ -38,3 +39,5 @@ def get_channel_layer(alias: str = DEFAULT_CHANNEL_LAYER) -> Any:
 
 channel_layers: ChannelLayerManager = ChannelLayerManager()
 """The layers of this process. Test suites replace, clear and rebind it."""
+
+register_check()

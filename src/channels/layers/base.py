@@ -46,12 +46,9 @@ class NamesError(AssertionError, ValueError):
 class Inbox(Protocol):
     """The receiving end of one channel, as :meth:`BaseChannelLayer.attach` hands it out."""
 
-    def take(self) -> Any:
+    def take(self, kind: str | None = None) -> Any:
         """The oldest message that waits, as a :class:`~channels.layers.snapshot.Snapshot`, or
-        ``None``. Never waits."""
-
-    def take_if(self, kind: str) -> Any:
-        """As :meth:`take`, if the oldest message is of this type; else ``None``."""
+        ``None``; with ``kind`` only if it is of that type. Never waits."""
 
     def empty(self) -> bool:
         """Whether nothing waits; what has expired may still count."""

@@ -109,8 +109,16 @@ class Delivery:
         full: list[str] = []
         awake: list[Reader] = []
         unread = 0
+        find = self.boxes.get
         for channel in channels:
-            box = self.boxes.get(channel)
+            box = find(channel)
+            if box is not None and box.listener is not None and not box.waiters:
+                # A consumer's mailbox that has room: the path of all members of a large room.
+                items = box.items
+                if len(items) < box.capacity:
+                    items.append((expires_at, snapshot))
+                    awake.append(box.listener)
+                    continue
             if (
                 leave_out is not None
                 and (box is None or (box.listener is None and not box.waiters))
@@ -143,10 +151,8 @@ class Delivery:
             here = asyncio.get_running_loop()
         except RuntimeError:
             here = None
-        by_loop: dict[asyncio.AbstractEventLoop, list[Reader]] = {}
-        for reader in readers:
-            by_loop.setdefault(reader.loop, []).append(reader)
-        for loop, sleepers in by_loop.items():
+        for loop in {reader.loop for reader in readers}:
+            sleepers = [reader.wake for reader in readers if reader.loop is loop]
             # In the loop's next round, here as elsewhere: a send runs nothing of its receivers, and
             # an event of a client that is ready by now comes first.
             call_soon = loop.call_soon if loop is here else loop.call_soon_threadsafe
@@ -306,6 +312,12 @@ def _resolve(future: "asyncio.Future[None]") -> None:
         future.set_result(None)
 
 
-def _wake_all(readers: list[Reader]) -> None:
-    for reader in readers:
-        reader.wake()
+def _wake_all(sleepers: list[Callable[[], None]]) -> None:
+    for wake in sleepers:
+        try:
+            wake()
+        except Exception as error:
+            # One reader's fault keeps no other from being told.
+            asyncio.get_running_loop().call_exception_handler(
+                {"message": "A reader of a channel could not be woken", "exception": error}
+            )

@@ -16,17 +16,18 @@ class Mailbox(Generic[T]):
     has. Expired items cost nothing until somebody reads or the mailbox is full.
     """
 
-    __slots__ = ("_items", "capacity", "expired")
+    __slots__ = ("capacity", "expired", "items")
 
     def __init__(self, capacity: int) -> None:
         self.capacity: int = capacity
         self.expired: int = 0
         """How many items were dropped because nobody read them in time."""
-        self._items: deque[tuple[float, T]] = deque()
+        self.items: deque[tuple[float, T]] = deque()
+        """When each item expires, and the item."""
 
     def put(self, item: T, expires_at: float, now: float) -> bool:
         """Append an item; ``False``, and nothing changed, where the mailbox is full."""
-        items = self._items
+        items = self.items
         if len(items) >= self.capacity:
             self.drop_expired(now)
             if len(items) >= self.capacity:
@@ -36,7 +37,7 @@ class Mailbox(Generic[T]):
 
     def take(self, now: float) -> T | None:
         """Remove and return the oldest item that has not expired, or ``None``."""
-        items = self._items
+        items = self.items
         while items:
             expires_at, item = items.popleft()
             if expires_at > now:
@@ -44,32 +45,27 @@ class Mailbox(Generic[T]):
             self.expired += 1
         return None
 
-    def oldest(self, now: float) -> T | None:
-        """The oldest item that has not expired, which stays, or ``None``."""
-        self.drop_expired(now)
-        return self._items[0][1] if self._items else None
-
     def drop_expired(self, now: float) -> None:
         """Forget the items at the front whose time has come."""
-        items = self._items
+        items = self.items
         while items and items[0][0] <= now:
             items.popleft()
             self.expired += 1
 
     def clear(self) -> None:
-        self._items.clear()
+        self.items.clear()
 
     def qsize(self) -> int:
         """How many items wait, expired ones included. (The name is that of upstream's queues.)"""
-        return len(self._items)
+        return len(self.items)
 
     def empty(self) -> bool:
-        return not self._items
+        return not self.items
 
     def full(self) -> bool:
-        return len(self._items) >= self.capacity
+        return len(self.items) >= self.capacity
 
     @property
     def next_expiry(self) -> float | None:
         """When the oldest item expires."""
-        return self._items[0][0] if self._items else None
+        return self.items[0][0] if self.items else None

@@ -257,35 +257,50 @@ class InMemoryChannelLayer(BaseChannelLayer):
 class _Inbox:
     """A consumer's hold on its mailbox."""
 
-    __slots__ = ("_box", "_channel", "_layer", "_listener")
+    __slots__ = ("_box", "_channel", "_clock", "_items", "_layer", "_listener", "_lock")
 
     def __init__(self, layer: InMemoryChannelLayer, channel: str, box: Box) -> None:
+        self._clock = layer._clock  # pyright: ignore[reportPrivateUsage]
+        self._items = box.items
+        self._lock = layer._delivery.lock  # pyright: ignore[reportPrivateUsage]
         self._layer = layer
         self._channel = channel
         self._box = box
         self._listener = box.listener
 
-    def take(self) -> Snapshot | None:
-        if self._box.empty():
-            return None  # a message that comes at this moment is announced after it
-        snapshot = self._layer._delivery.take(self._channel, self._box)  # pyright: ignore[reportPrivateUsage]
-        self._layer.drops.report()
-        return snapshot
-
-    def take_if(self, kind: str) -> Snapshot | None:
-        with self._layer._delivery.lock:
-            oldest = self._box.oldest(self._layer._clock())
-            return self.take() if oldest is not None and oldest.type == kind else None
+    def take(self, kind: str | None = None) -> Snapshot | None:
+        items = self._items
+        # This is the path of every message to a consumer, so it asks nothing twice. What comes at
+        # the moment in which the mailbox is found empty is announced after it.
+        if not items:
+            return None
+        with self._lock:
+            if not items:
+                return None  # another thread dropped them meanwhile
+            expires_at, snapshot = items[0]
+            if expires_at > self._clock():
+                if kind is not None and snapshot.type != kind:
+                    return None
+                items.popleft()
+                return snapshot
+            self._drop_expired()
+        self._layer.drops.report()  # without the lock: a log handler may send to this layer
+        return self.take(kind)
 
     def empty(self) -> bool:
-        return self._box.empty()
+        return not self._items
+
+    def _drop_expired(self) -> None:
+        self._box.drop_expired(self._clock())
+        self._layer.drops.count("expired", self._box.expired, f"channel {self._channel!r}")
+        self._box.expired = 0
 
     def count_drop(self, reason: str) -> None:
         self._layer.drops.count(reason)
 
     def close(self) -> None:
         # One step: a membership that another thread made in between would have no lease.
-        with self._layer._delivery.lock:  # pyright: ignore[reportPrivateUsage]
+        with self._lock:
             if self._box.listener is self._listener:
                 self._layer._remove_from_groups(self._channel)  # pyright: ignore[reportPrivateUsage]
                 self._layer._delivery.ignore(self._channel, self._box)  # pyright: ignore[reportPrivateUsage]

@@ -21,26 +21,21 @@ class Snapshot:
     message that is dropped unread was never copied.
     """
 
-    __slots__ = ("_flat", "_message")
+    __slots__ = ("_flat", "_message", "type")
 
     def __init__(self, message: Message) -> None:
         self._flat = type(message) is dict and all(
             type(value) in ATOMS for value in message.values()
         )
-        self._message = self._copy(message)
+        self._message = message.copy() if self._flat else self._copy(message)
+        self.type: Any = self._message.get("type")
+        """The message's ``type``, without a copy."""
 
     def message(self) -> Message:
         """A copy that belongs to the caller."""
-        return self._copy(self._message)
-
-    @property
-    def type(self) -> Any:
-        """The message's ``type``, without a copy."""
-        return self._message.get("type")
+        return self._message.copy() if self._flat else self._copy(self._message)
 
     def _copy(self, message: Message) -> Message:
-        if self._flat:
-            return message.copy()
         try:
             return cast("Message", _copy_value(message))
         except RecursionError:

@@ -73,7 +73,7 @@ class FaultyLayer(BaseChannelLayer):
     def waiting(self, channel: str) -> deque[Any]:
         """The messages that wait in a channel, oldest first, as the in-memory layer keeps them."""
         box = self.inner.channels.get(channel)
-        return deque() if box is None else box._items  # pyright: ignore[reportPrivateUsage]
+        return deque() if box is None else box.items  # pyright: ignore[reportPrivateUsage]
 
     def members(self, group: str) -> list[str]:
         """The channels in a group."""
