@@ -19,6 +19,16 @@ class ChildError(Exception):
     """A process could not do what it was asked to; the text says which and why."""
 
 
+def environment(**more: str) -> dict[str, str]:
+    """The environment variables of a process that is measured.
+
+    None of Python's own: a path could bring in another ``channels``, debug modes are slow, and
+    without files of bytecode an import is a compilation.
+    """
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    return {**kept, **more}
+
+
 class Child:
     """``python -m MODULE ARGUMENTS…`` and the answers it gives.
 
@@ -29,12 +39,10 @@ class Child:
     def __init__(self, python: Path, module: str, *arguments: str) -> None:
         self.name = " ".join((module.removeprefix("benchmarks."), *arguments))
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by stop()
-        environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "benchmarks.apps.settings"}
-        environment.pop("PYTHONPATH", None)  # it could bring in another `channels`
         self._process = subprocess.Popen(
             [str(python), "-m", module, *arguments],
             cwd=ROOT,
-            env=environment,
+            env=environment(DJANGO_SETTINGS_MODULE="benchmarks.apps.settings"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,

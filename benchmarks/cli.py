@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"benchmarks: {error}", file=sys.stderr)
         return 2
     allow_many_sockets()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that processes are ended
+    signal.signal(signal.SIGTERM, leave)
     session = Session(
         environments,
         pairs=options.pairs or (SMOKE_PAIRS if options.smoke else QUOTABLE_PAIRS),
@@ -136,6 +136,12 @@ def find_environments(upstream: Path) -> Environments:
     if not upstream.exists():
         raise ValueError(f"{upstream} does not exist. Make the environment: make bench-env")
     return Environments(Path(sys.executable), upstream, two_cores(usable_cores()))
+
+
+def leave(*_: object) -> None:
+    """End the processes too; a second signal does not disturb that."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit(143)
 
 
 def allow_many_sockets() -> None:

@@ -55,21 +55,34 @@ def main(arguments: list[str] | None = None) -> int:
         default=LATEST,
         help="the JSON of a run (default: the last)",
     )
-    chosen: Path = parser.parse_args(arguments).results
+    parser.add_argument(
+        "--none", action="store_true", help="take the results out; the bars stand alone"
+    )
+    options = parser.parse_args(arguments)
+    if options.none:
+        write(None)
+        return 0
     try:
-        results = result_file.read(chosen)
+        results = result_file.read(options.results)
         require_quotable(results)
     except (OSError, ValueError) as error:
         print(f"benchmarks.report: {error}", file=sys.stderr)
         return 1
     # Judged anew: the bars may have moved since the run.
     results["bars"] = judge(results["scenarios"])
-    result_file.write(results, DOCS / RESULTS)
-    (DOCS / PLOT).write_text(plot(results), encoding="utf-8")
-    (DOCS / TABLE).write_text(table(results), encoding="utf-8")
-    for path in (RESULTS, PLOT, TABLE):
-        print(DOCS / path)
+    write(results)
     return 0
+
+
+def write(results: result_file.Results | None) -> None:
+    """Put the results, the plot and the table into the documentation."""
+    (DOCS / TABLE).write_text(table(results), encoding="utf-8")
+    if results is None:
+        (DOCS / RESULTS).unlink(missing_ok=True)
+        (DOCS / PLOT).unlink(missing_ok=True)
+    else:
+        result_file.write(results, DOCS / RESULTS)
+        (DOCS / PLOT).write_text(plot(results), encoding="utf-8")
 
 
 def require_quotable(results: result_file.Results) -> None:

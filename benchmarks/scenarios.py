@@ -50,8 +50,8 @@ SMOKE = Sizes(
 
 
 TOO_SLOW = 2
-"""Rounds of upstream's fan-out to 10,000. Each member looks at all members' channels, so that one
-message takes minutes; against that no spread matters."""
+"""Rounds of upstream where every member that got its message looks at thousands of channels: one
+message takes it up to minutes, and against that no spread matters."""
 
 
 @dataclass(frozen=True)
@@ -219,6 +219,7 @@ def _growth(sizes: Sizes) -> Scenario:
                 "members": sizes.growing_room,
                 "others": others,
             },
+            TOO_SLOW if side == "upstream" and others >= 10_000 else None,
         )
         for side in ("ours", "upstream")
         for name, others in zip(("10", "1,000", "50,000"), sizes.others, strict=True)

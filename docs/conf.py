@@ -26,7 +26,8 @@ extensions = [
     "short_names",
     "differences",
 ]
-exclude_patterns = ["_build", "tutorials/code"]
+# The table is a part of another page.
+exclude_patterns = ["_build", "tutorials/code", "explanation/how-fast-table.md"]
 nitpicky = True
 
 myst_enable_extensions = ["colon_fence", "deflist"]

@@ -105,15 +105,20 @@ async def publish(group: str, path: str) -> None:
 
 
 async def hold_others(count: int) -> list[asyncio.Task[Any]]:
-    """Let the layer hold ``count`` channels, each with somebody who waits for a message and in a
-    group of its own."""
+    """Let the layer hold ``count`` channels, each in a group of its own: one in five with somebody
+    who waits for a message, the others with a message that nobody has read yet.
+
+    More readers would be truer, and take upstream minutes: its receive() looks at every channel and
+    group there is. That is why the readers come first.
+    """
     layer = get_channel_layer()
     names = [await layer.new_channel() for _ in range(count)]
     readers = []
-    for name in names:
+    for name in names[::5]:
         readers.append(asyncio.ensure_future(layer.receive(name)))
         await asyncio.sleep(0)
-    # After the readers: upstream's receive() looks at every group there is.
     for number, name in enumerate(names):
+        if number % 5:
+            await layer.send(name, {"type": "nobody.reads"})
         await layer.group_add(f"other-{number}", name)
     return readers

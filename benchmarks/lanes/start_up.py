@@ -1,6 +1,5 @@
 """Lanes that measure how long something takes to start, each time in a new process."""
 
-import os
 import socket
 import subprocess
 import tempfile
@@ -9,7 +8,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from benchmarks.child import ChildError
+from benchmarks.child import ChildError, environment
 from benchmarks.lanes.base import START_TIMEOUT, Sample
 from benchmarks.lanes.places import Places
 from benchmarks.machine import ROOT
@@ -53,6 +52,7 @@ class ImportLane:
             done = subprocess.run(
                 [str(self._python), "-c", IMPORTS],
                 cwd=ROOT,
+                env=environment(),
                 capture_output=True,
                 text=True,
                 check=False,
@@ -128,15 +128,13 @@ class DemoLane:
         return ["-m", "django", "runserver", "--noreload", f"127.0.0.1:{port}"]
 
     def _environment(self) -> dict[str, str]:
-        environment = {
-            **os.environ,
-            "SECRET_KEY": "benchmarks only",
-            "CHAT_DATABASE": str(Path(self._folder.name) / "chat.sqlite3"),
-            "DJANGO_SETTINGS_MODULE": "benchmarks.apps.bare_settings",
-        }
-        if self._is_demo:
-            del environment["DJANGO_SETTINGS_MODULE"]
-        return environment
+        return environment(
+            SECRET_KEY="benchmarks only",
+            CHAT_DATABASE=str(Path(self._folder.name) / "chat.sqlite3"),
+            DJANGO_SETTINGS_MODULE="config.settings"
+            if self._is_demo
+            else "benchmarks.apps.bare_settings",
+        )
 
     def _wait_for_answer(self, port: int, deadline: float) -> None:
         while time.perf_counter() < deadline:
