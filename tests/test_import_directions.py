@@ -39,6 +39,7 @@ RANKS: list[tuple[str, list[str]]] = [
             "channels.jsontext",
             "channels.layers",
             "channels.layers.manager",
+            "channels.missing_app",
             "channels.threads",
         ],
     ),
