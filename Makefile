@@ -3,6 +3,8 @@
 
 VENV ?= .venv
 UPSTREAM_VENV ?= .venv-upstream
+BENCH_VENV ?= .venv-bench
+export BENCH_VENV
 PORT ?= 8000
 export PORT
 # A variable that somebody exported for another project must not choose the settings of this one.
@@ -10,6 +12,7 @@ unexport DJANGO_SETTINGS_MODULE
 
 PY := $(VENV)/bin/python
 UPSTREAM_PY := $(UPSTREAM_VENV)/bin/python
+BENCH_PY := $(BENCH_VENV)/bin/python
 # Twice quiet: warnings about a machine's set-up (root, mirrors) go, errors stay.
 PIP_INSTALL := -m pip install -qq --disable-pip-version-check
 # Every pytest run leaves its counts in test-results/, where scripts/steps.py adds them up.
@@ -17,7 +20,7 @@ PYTEST := -m pytest -p scripts.pytest_totals
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-all lint types unit docs browser behaviours-upstream slow totals \
-	build format clean env dev-env upstream-env FORCE
+	bench bench-smoke bench-docs build format clean env dev-env upstream-env bench-env FORCE
 
 help: ## list the commands
 	@echo "usage: make COMMAND [PYTHON=python3.12] [VENV=.venv]"
@@ -29,9 +32,10 @@ help: ## list the commands
 demo: env ## serve the example chat on http://127.0.0.1:8000 (PORT=… changes it)
 	@exec $(PY) examples/chat/manage.py demo
 
-test: dev-env upstream-env ## run everything: lint, types, tests, docs, browser, behaviours on upstream
+test: dev-env upstream-env bench-env ## run everything: lint, types, tests, docs, browser, behaviours on upstream
 	@rm -rf test-results
-	@MAKE="$(MAKE)" $(PY) scripts/steps.py lint types unit docs browser behaviours-upstream
+	@MAKE="$(MAKE)" $(PY) scripts/steps.py lint types unit docs browser behaviours-upstream \
+		bench-smoke
 
 # -- the steps of `make test`, each for itself -------------------------------------------------
 
@@ -43,7 +47,8 @@ types: dev-env ## strict types: mypy and pyright, the public names, the publishe
 	@$(PY) scripts/check_types.py
 
 unit: dev-env ## the test suite without the browser and the slow tests
-	@$(PY) $(PYTEST) --totals=test-results/unit.json -m "not slow" --ignore=tests/browser
+	@$(PY) $(PYTEST) --totals=test-results/unit.json -m "not slow" --ignore=tests/browser \
+		--ignore=tests/benchmarks
 
 docs: dev-env ## build the documentation; a warning is an error
 	@$(PY) -m sphinx -q -W -n --keep-going -b html docs docs/_build/html
@@ -56,6 +61,17 @@ browser: dev-env ## drive the example site in Chromium
 behaviours-upstream: upstream-env ## run tests/behaviours against upstream Channels
 	@$(UPSTREAM_PY) $(PYTEST) --totals=test-results/behaviours-upstream.json \
 		-c tests/behaviours/pytest.ini tests/behaviours
+
+bench-smoke: dev-env bench-env ## run every benchmark in tiny: that it works, not how fast it is
+	@$(PY) $(PYTEST) --totals=test-results/bench-smoke.json -m "not slow" tests/benchmarks
+
+# -- how fast --------------------------------------------------------------------------------------
+
+bench: env bench-env ## measure beside upstream and bare ASGI (ARGS="--only echo"; ARGS=--help)
+	@$(PY) -m benchmarks $(ARGS)
+
+bench-docs: ## put the last run's table and plot into the documentation (RESULTS=… another one's)
+	@$(PY) -m benchmarks.report $(RESULTS)
 
 # -- what takes longer ---------------------------------------------------------------------------
 
@@ -77,9 +93,9 @@ format: dev-env ## let ruff format and mend what it can
 	@$(PY) -m ruff check --fix .
 
 clean: ## remove the environments and everything that was built
-	rm -rf $(VENV) $(UPSTREAM_VENV) build dist docs/_build test-results
+	rm -rf $(VENV) $(UPSTREAM_VENV) $(BENCH_VENV) build dist docs/_build test-results
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis
-	find src tests examples scripts docs -name __pycache__ -type d -prune -exec rm -rf {} +
+	find src tests examples scripts docs benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # -- environments --------------------------------------------------------------------------------
 # A stamp is as new as the pyproject.toml that it was installed from, so a second run installs
@@ -88,6 +104,7 @@ clean: ## remove the environments and everything that was built
 env: $(VENV)/.installed
 dev-env: $(VENV)/.installed-dev
 upstream-env: $(UPSTREAM_VENV)/.installed
+bench-env: $(BENCH_VENV)/.installed
 
 $(VENV)/.installed: $(PY) pyproject.toml
 	@echo "Installing Raceway and its server into $(VENV) …"
@@ -107,11 +124,23 @@ $(UPSTREAM_VENV)/.installed: $(UPSTREAM_PY) pyproject.toml
 	@$(UPSTREAM_PY) $(PIP_INSTALL) --group upstream
 	@touch $@
 
+# What both sides use, Django and the server included, has the same version on both: ours.
+$(BENCH_VENV)/.installed: $(BENCH_PY) $(VENV)/.installed pyproject.toml
+	@echo "Installing upstream Channels and the load generator into $(BENCH_VENV) …"
+	@$(BENCH_PY) $(PIP_INSTALL) "pip>=25.1"
+	@$(PY) -m pip freeze -qq --disable-pip-version-check --exclude-editable \
+		> $(BENCH_VENV)/constraints.txt
+	@$(BENCH_PY) $(PIP_INSTALL) --group bench --constraint $(BENCH_VENV)/constraints.txt
+	@touch $@
+
 # With PYTHON given, an environment of another version is made anew instead of being used silently.
 $(PY): $(if $(PYTHON),FORCE)
 	@sh scripts/make-venv.sh "$(VENV)" "$(PYTHON)"
 
 $(UPSTREAM_PY): $(if $(PYTHON),FORCE)
 	@sh scripts/make-venv.sh "$(UPSTREAM_VENV)" "$(PYTHON)"
+
+$(BENCH_PY): $(if $(PYTHON),FORCE)
+	@sh scripts/make-venv.sh "$(BENCH_VENV)" "$(PYTHON)"
 
 FORCE:
