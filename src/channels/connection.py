@@ -332,11 +332,12 @@ class Connection:
         self._tasks.append(self._layer_lane)
 
     async def _follow_inbox(self) -> None:
-        inbox = self._inbox
+        inbox, turn = self._inbox, self._turn
         assert inbox is not None, "the lane is started by the inbox"
         while True:
-            if not self._turn.take_nowait():
-                await self._turn.take()
+            if turn.taken:
+                await turn.take()
+            turn.taken = True
             try:
                 # Taken in its turn and not before: until then it counts, and expires, as unread.
                 snapshot = inbox.take()
@@ -345,7 +346,7 @@ class Connection:
                     if self._ended:
                         raise StopConsumer
             finally:
-                self._turn.give_back()
+                turn.give_back()
             if not inbox.empty():
                 # A consumer that sends messages to itself does not keep the loop to itself.
                 await asyncio.sleep(0)
