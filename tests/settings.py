@@ -1,6 +1,6 @@
 """Settings of the test suite: in memory, nothing of the environment."""
 
-SECRET_KEY = "tests only"  # noqa: S105
+SECRET_KEY = "tests only"
 USE_TZ = True
 ALLOWED_HOSTS = ["*"]
 ROOT_URLCONF = "tests.urls"
