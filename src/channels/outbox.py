@@ -6,13 +6,16 @@ of threads and not two, and a slow client holds the handler up only when it is f
 """
 
 import asyncio
+import logging
 import threading
 from collections import deque
 from typing import Any
 
 from channels.gate import CLOSED, Gate
-from channels.threads import Signal, Strand
+from channels.threads import Signal, Strand, helping
 from channels.typing import Message
+
+logger: logging.Logger = logging.getLogger("django.channels")
 
 MOST_EVENTS = 16
 MOST_BYTES = 1024 * 1024
@@ -24,15 +27,17 @@ AHEAD = frozenset({"websocket.send", "http.response.body"})
 class _Item:
     """One event on its way."""
 
-    __slots__ = ("answer", "error", "message", "size", "taken")
+    __slots__ = ("answer", "error", "flushed", "message", "size", "taken")
 
     def __init__(self, message: Message) -> None:
-        self.message = message
+        self.message = dict(message)  # the sender may go on to change it for its next event
         self.size = len(message.get("text") or message.get("bytes") or message.get("body") or b"")
         self.answer: Any = None
         self.error: BaseException | None = None
         self.taken: Signal | None = None
-        """Given when the server has taken the event; there where somebody waits for that."""
+        """Given when the server has taken the event; there where a thread waits for that."""
+        self.flushed: asyncio.Future[None] | None = None
+        """The same for somebody on the loop."""
 
 
 class Outbox:
@@ -40,7 +45,7 @@ class Outbox:
 
     At most 16 events or 1 MiB wait (one event may be larger); then ``put`` blocks. A thread that
     has to wait, for room or for an answer, and that runs a call of the connection's strand, runs
-    the strand's other calls meanwhile: a ``send`` that middleware wraps may need them.
+    the sync code of the sends meanwhile: a ``send`` that middleware wraps may need it.
     """
 
     def __init__(self, gate: Gate, strand: Strand) -> None:
@@ -76,11 +81,10 @@ class Outbox:
             item.taken = Signal()
         while (room := self._append(item)) is not None:
             self._wait(room)
-        if item.taken is None:
-            return None
-        self._wait(item.taken)
-        if item.error is not None:
-            raise item.error
+        if item.taken is not None:
+            self._wait(item.taken)
+            if item.error is not None:
+                raise item.error
         return item.answer
 
     async def flush(self) -> None:
@@ -89,12 +93,13 @@ class Outbox:
         Raises:
             Exception: what the server raised and no ``put`` has raised since.
         """
-        while self._draining:
-            if self._drain is None:
-                # Begun from another thread a moment ago: _begin() is in the loop's queue.
-                await asyncio.sleep(0)
-            else:
-                await asyncio.wait([self._drain])
+        with self._lock:
+            last = self._items[-1] if self._items else None
+            if last is not None:
+                last.flushed = self._loop.create_future()
+        if last is not None and last.flushed is not None:
+            # Not until there is nothing: a thread of the user's may go on sending for ever.
+            await last.flushed
         self._raise_failure()
 
     def close(self) -> None:
@@ -126,7 +131,11 @@ class Outbox:
             begin = not self._draining
             self._draining = True
         if begin:
-            self._loop.call_soon_threadsafe(self._begin)
+            try:
+                self._loop.call_soon_threadsafe(self._begin)
+            except RuntimeError:  # the loop is closed, and with it the connection
+                self._closed = True
+                self._give_up(None)
         return None
 
     def _begin(self) -> None:
@@ -134,6 +143,7 @@ class Outbox:
             self._drain = self._loop.create_task(self._work_off())
 
     async def _work_off(self) -> None:
+        helping.set(True)  # in this task's own context
         try:
             while (item := self._first()) is not None:
                 try:
@@ -141,7 +151,9 @@ class Outbox:
                 except Exception as error:
                     answer, item.error = None, error
                     if item.taken is None:
-                        self._failure = error
+                        self._note_failure(error)
+                if self._closed:
+                    return  # who was waiting knows already
                 with self._lock:
                     self._items.popleft()
                     self._bytes -= item.size
@@ -164,6 +176,8 @@ class Outbox:
         item.answer = answer
         if item.taken is not None:
             item.taken.give()
+        if item.flushed is not None and not item.flushed.done():
+            item.flushed.set_result(None)
 
     def _give_up(self, error: BaseException | None) -> None:
         with self._lock:
@@ -181,6 +195,13 @@ class Outbox:
         for room in self._waiting_for_room:
             room.give()
         self._waiting_for_room.clear()
+
+    def _note_failure(self, error: BaseException) -> None:
+        if self._failure is None:
+            self._failure = error
+        else:
+            # Of a run of events that were on their way together the first one's is raised.
+            logger.debug("The server refused another event, too.", exc_info=error)
 
     def _raise_failure(self) -> None:
         if self._failure is not None:

@@ -147,10 +147,12 @@ class Strand(Executor):
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._calls: deque[tuple[Reply, Callable[[], Any], bool]] = deque()
+        self._calls: deque[Call] = deque()
+        self._helping_calls: deque[Call] = deque()
+        """Those that a call in hand may have to wait for, made where :data:`helping` is set."""
         self._running = False
         self._helper: threading.Event | None = None
-        """Set for each new call; there while the call in hand waits in :meth:`help_until`."""
+        """Set for each new helping call; there while the call in hand is in :meth:`help_until`."""
         self._ended = False
         self._entered: set[Worker] = set()
         self._holding: set[Worker] = set()
@@ -162,16 +164,18 @@ class Strand(Executor):
         return future
 
     def _enqueue(self, reply: "Reply", call: Callable[[], Any], whole: bool = False) -> None:
+        helps = helping.get()
+        calls = self._helping_calls if helps else self._calls
         with self._pool.lock:
-            self._calls.append((reply, call, whole))
+            calls.append((reply, call, whole))
             if not self._running:
                 try:
                     self._pool.start(self)
                 except RuntimeError:
-                    self._calls.pop()
+                    calls.pop()
                     raise
                 self._running = True
-            elif self._helper is not None:
+            elif helps and self._helper is not None:
                 self._helper.set()
 
     def run(self, worker: Worker) -> None:
@@ -179,7 +183,7 @@ class Strand(Executor):
         strand: Strand | None = self
         while strand is not None:
             with self._pool.lock:
-                call = strand._calls.popleft()
+                call = (strand._helping_calls or strand._calls).popleft()
             tell = strand._run_call(worker, *call)
             with self._pool.lock:
                 following = strand._next_on(worker)
@@ -190,7 +194,7 @@ class Strand(Executor):
 
     def _next_on(self, worker: Worker) -> "Strand | None":
         """Who is to use ``worker`` after a call of this strand. The caller holds the lock."""
-        if not self._calls:
+        if not (self._helping_calls or self._calls):
             self._running = False
             return self._pool.next_after(worker)
         return self._pool.take_turns(self)
@@ -259,9 +263,10 @@ class Strand(Executor):
     def help_until(self, signal: "Signal") -> None:
         """Wait for ``signal``, inside one of the strand's calls.
 
-        Other calls that come in meanwhile are run here, because what is waited for may depend on
-        them: a middleware's ``send`` that uses the database, for example. They still run one at a
-        time. asgiref's ``async_to_sync`` does the same.
+        Calls made where :data:`helping` is set are run here, because what is waited for may depend
+        on them: a middleware's ``send`` that uses the database, for example. asgiref's
+        ``async_to_sync`` does the same. Other calls of the connection wait: those of a task that
+        runs beside the handler must not land in the middle of the handler's transaction.
         """
         assert self.preferred is not None, "the call in hand has a worker"
         inherited = getattr(SyncToAsync.threadlocal, "task_context", None)
@@ -273,7 +278,7 @@ class Strand(Executor):
                 if signal.given:
                     return
                 with self._pool.lock:
-                    call = self._calls.popleft() if self._calls else None
+                    call = self._helping_calls.popleft() if self._helping_calls else None
                 if call is None:
                     signal.wake.wait()
                 else:
@@ -343,6 +348,7 @@ class _Reply(Generic[T]):
 
 
 Reply: TypeAlias = "Future[Any] | _Reply[Any]"
+Call: TypeAlias = tuple[Reply, Callable[[], Any], bool]
 
 
 def _awaitable(error: BaseException) -> BaseException:
@@ -385,6 +391,9 @@ def _close_old_connections() -> None:
 
     db.close_old_connections()
 
+
+helping: ContextVar[bool] = ContextVar("channels_helping", default=False)
+"""Whether sync code of this context may be what a call in hand waits for."""
 
 _thread = threading.local()
 _current: ContextVar[Strand | None] = ContextVar("channels_strand", default=None)
