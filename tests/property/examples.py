@@ -3,11 +3,13 @@
 from hypothesis import HealthCheck, Phase, settings
 
 # No database, because it would replay what another run had found; no deadline, because a busy
-# machine is no fault; no explain phase, because it traces every line.
+# machine is no fault; no explain phase, because it traces every line; one bug at a time, so that a
+# failure is shown before the suite's timeout.
 _COMMON = settings(
     derandomize=True,
     database=None,
     deadline=None,
+    report_multiple_bugs=False,
     phases=(Phase.explicit, Phase.generate, Phase.target, Phase.shrink),
     suppress_health_check=[HealthCheck.too_slow],
 )
