@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 from asgiref.sync import AsyncToSync, SyncToAsync, ThreadSensitiveContext
 from asgiref.testing import ApplicationCommunicator as AsgirefCommunicator
 
+from channels.testing.databases import keep_transactions
 from channels.testing.errors import ArgumentTypeError, message_type
 from channels.typing import ASGIApplication, Message, Scope
 
@@ -62,6 +63,8 @@ class ApplicationCommunicator(AsgirefCommunicator):
     async def _serve(self) -> Any:
         callers_thread = AsyncToSync.loop_thread_executors.get(asyncio.get_running_loop())
         if callers_thread is not None:
+            # Before anything that the application runs there: the thread takes its calls in turn.
+            callers_thread.submit(keep_transactions)
             # Django's handler enters a ThreadSensitiveContext, hence a thread that does not see
             # the transaction of the test. It makes none inside another one.
             key = ThreadSensitiveContext()

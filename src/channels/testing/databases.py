@@ -20,6 +20,30 @@ def in_memory_connections() -> dict[str, Any]:
     }
 
 
+def keep_transactions() -> None:
+    """Have Django leave this thread's connections open as long as they are in a transaction.
+
+    Its request handlers close a connection that is in one, because somebody must have forgotten to
+    end it. In a ``TestCase`` it is the transaction of the test. Django's test client takes the
+    handlers away from their signals while it is at work; this holds for the connections, and is
+    done once for each.
+    """
+    for connection in connections.all(initialized_only=True):
+        if not hasattr(connection, "_channels_keeps_transactions"):
+            connection._channels_keeps_transactions = True  # type: ignore[attr-defined]
+            _keep_transaction(connection)
+
+
+def _keep_transaction(connection: Any) -> None:
+    close = connection.close_if_unusable_or_obsolete
+
+    def close_outside_of_transactions() -> None:
+        if not connection.in_atomic_block:
+            close()
+
+    connection.close_if_unusable_or_obsolete = close_outside_of_transactions
+
+
 class SharedConnections:
     """Connections of this thread, used by the server's sync code as well.
 

@@ -17,11 +17,16 @@ if __name__ == "__main__":
 
 
 def run_cases(
-    *cases: str, start_method: str = "spawn", database: Path | None = None, test_name: bool = True
+    *cases: str,
+    module: str = "tests.testing.site.cases",
+    start_method: str = "spawn",
+    database: Path | None = None,
+    test_name: bool = True,
 ) -> subprocess.CompletedProcess[str]:
-    """Run test cases of ``cases.py``.
+    """Run test cases of a module, or all of them.
 
     Args:
+        cases: their names; those with a dash are options of the command.
         database: the file of the database; in memory without.
         test_name: whether the settings name the test database too.
     """
@@ -34,9 +39,10 @@ def run_cases(
         environment["SITE_DATABASE"] = str(database)
         if test_name:
             environment["SITE_TEST_DATABASE"] = str(database.with_name("test.sqlite3"))
-    names = [f"tests.testing.site.cases.{case}" for case in cases]
+    options = [case for case in cases if case.startswith("-") or case.isdecimal()]
+    names = [f"{module}.{case}" for case in cases if case not in options] or [module]
     return subprocess.run(
-        [*PYTHON, PROGRAM, start_method, "test", "--noinput", *names],
+        [*PYTHON, PROGRAM, start_method, "test", "--noinput", *options, *names],
         cwd=ROOT,
         env=environment,
         capture_output=True,
