@@ -14,6 +14,11 @@ from typing import Any
 from benchmarks.lines import Message
 from benchmarks.machine import ROOT
 
+ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": str(4 * 2**20), "MALLOC_TRIM_THRESHOLD_": str(16 * 2**20)}
+"""For glibc. asyncio reads into a buffer of 256 KiB. By default it depends on what a process has
+freed before whether such a buffer comes from the heap or costs three system calls, for every frame:
+the bare application paid for that and larger ones did not."""
+
 
 class ChildError(Exception):
     """A process could not do what it was asked to; the text says which and why."""
@@ -26,7 +31,7 @@ def environment(**more: str) -> dict[str, str]:
     without files of bytecode an import is a compilation.
     """
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    return {**kept, **more}
+    return {**kept, **ALLOCATOR, **more}
 
 
 class Child:
