@@ -1,9 +1,8 @@
 """Sends of sync code: ahead of the server, in order, bounded, and nobody left waiting."""
 
 import asyncio
-import gc
 import threading
-from collections.abc import Callable
+from collections.abc import Callable  # noqa: TC003 - annotations are evaluated
 from typing import Any
 
 import pytest
@@ -34,7 +33,7 @@ class Server:
         self.asked = asyncio.Event()
         self.open = asyncio.Event()
         self.error: Callable[[Message], Exception | None] = lambda message: None
-        self.outbox = Outbox(Gate(self.send, int), Strand(Pool(2)))
+        self.outbox = Outbox(Gate(self.send, lambda: None), Strand(Pool(2)))
 
     async def send(self, message: Message) -> None:
         self.asked.set()
@@ -172,7 +171,7 @@ async def test_flush_raises_what_no_put_has_raised_and_the_first_of_several() ->
 async def test_what_is_waited_for_raises_its_own_error_and_nobody_else_does() -> None:
     server = Server()
     server.open.set()
-    server.error = lambda message: OSError("no") if message is not None else None
+    server.error = lambda message: OSError(message["type"])
     sender = await Sender(server.outbox, ACCEPT).ended()
     assert isinstance(sender.error, OSError)
     await server.outbox.flush()
@@ -191,7 +190,7 @@ async def test_flush_does_not_wait_for_a_thread_that_never_stops() -> None:
         while len(server.outbox._items) < 2 and not stop.is_set():
             await asyncio.sleep(0)
 
-    server.outbox = Outbox(Gate(always_behind, int), Strand(Pool(1)))
+    server.outbox = Outbox(Gate(always_behind, lambda: None), Strand(Pool(1)))
     talker = threading.Thread(target=talk)
     talker.start()
     try:
@@ -238,7 +237,7 @@ async def test_a_send_that_does_not_let_itself_be_cancelled() -> None:
         except asyncio.CancelledError:
             await asyncio.sleep(0)
 
-    outbox = Outbox(Gate(stubborn, int), Strand(Pool(1)))
+    outbox = Outbox(Gate(stubborn, lambda: None), Strand(Pool(1)))
     await Sender(outbox, text("a")).ended()
     await asked.wait()
     drain = outbox._drain
@@ -277,7 +276,7 @@ async def test_a_server_whose_send_returns_a_future() -> None:
         loop.call_soon(taken.set_result, "taken")
         return taken
 
-    outbox = Outbox(Gate(send, int), Strand(Pool(1)))
+    outbox = Outbox(Gate(send, lambda: None), Strand(Pool(1)))
     assert (await Sender(outbox, text("a"), ACCEPT).ended()).answers[1] == "taken"
     assert len(sent) == 2
 
@@ -291,21 +290,6 @@ def test_the_loop_is_closed() -> None:
     loop.close()
     assert [server.outbox.put(text("late")) for _ in range(2 * MOST_EVENTS)] == [False] * 32
     assert server.outbox.put(ACCEPT) is False
-
-
-def test_the_loop_ends_while_a_thread_waits() -> None:
-    """As asyncio.run() ends it: by cancelling what is left."""
-    senders: list[Sender] = []
-
-    async def main() -> None:
-        server = Server()
-        senders.append(Sender(server.outbox, *map(text, range(MOST_EVENTS + 1))))
-        await senders[0].blocked()
-
-    asyncio.run(main())
-    senders[0].thread.join(PATIENCE)
-    assert not senders[0].thread.is_alive()
-    gc.collect()
 
 
 # Through consumers.
@@ -368,7 +352,9 @@ async def test_sends_and_calls_of_the_layer_are_seen_in_their_order() -> None:
     assert client.texts == ["1", "2", "3"]
 
 
-@pytest.mark.parametrize("how", [StopConsumer(), ValueError("mine")], ids=lambda e: type(e).__name__)
+@pytest.mark.parametrize(
+    "how", [StopConsumer(), ValueError("mine")], ids=lambda e: type(e).__name__
+)
 async def test_what_was_sent_before_the_handler_raised_is_sent(how: Exception) -> None:
     class Raises(WebsocketConsumer):
         def receive(self, text_data: str | None = None, bytes_data: Any = None) -> None:
@@ -389,7 +375,9 @@ async def test_what_was_sent_before_the_handler_raised_is_sent(how: Exception) -
         else:
             await client.ended()
     assert client.texts == ["0", "1", "2", "3", "4"]
-    assert client.types[-1] == ("websocket.close" if isinstance(how, ValueError) else "websocket.send")
+    assert client.types[-1] == (
+        "websocket.close" if isinstance(how, ValueError) else "websocket.send"
+    )
 
 
 async def test_a_response_is_complete_before_the_application_returns() -> None:
@@ -474,7 +462,7 @@ async def test_threads_of_the_users_send_between_handlers_and_after_the_end() ->
     class Keeps(WebsocketConsumer):
         def connect(self) -> None:
             self.accept()
-            say.append(lambda content: self.send(content))
+            say.append(self.send)
 
     answers: list[Any] = []
 
@@ -520,6 +508,29 @@ async def test_a_thread_that_always_sends_does_not_hold_the_handlers_up() -> Non
         client.says(leave())
         await client.ended()
     await asyncio.to_thread(threads[0].join, PATIENCE)
+
+
+def test_the_loop_ends_while_a_handler_waits() -> None:
+    """As asyncio.run() ends it: by cancelling what is left."""
+    ended: list[int] = []
+
+    class Ends(Counts):
+        def disconnect(self, code: int) -> None:
+            ended.append(code)
+
+    async def main() -> None:
+        client = Slow(Ends(), CONNECT, frame("40"))
+        client.open.clear()
+        await client.__aenter__()
+        outbox: Any = None
+        async with asyncio.timeout(PATIENCE):
+            while outbox is None or not outbox._waiting_for_room:
+                await asyncio.sleep(0)
+                connection = client.application._connection  # type: ignore[attr-defined]
+                outbox = connection and connection.outbox
+
+    asyncio.run(main())
+    assert ended == [1006]
 
 
 def test_under_async_to_sync() -> None:
