@@ -4,7 +4,9 @@ What ``json.loads`` makes of a text, or that it refuses it, stands: whatever msg
 goes to it. Towards the client the text is compact and in UTF-8, where ``json.dumps`` puts blanks
 and escapes; it means the same. One value differs: ``NaN`` and the infinities, which JSON has no
 form for, are sent as ``null``. And msgspec knows more types: ``datetime``, ``UUID``, ``Decimal``
-and enumerations (as strings), sets (as lists), bytes (base64), dataclasses and structs.
+and enumerations (as strings), sets (as lists), bytes (base64), dataclasses and structs. A subclass
+of ``dict`` or ``list`` is written as what it holds, also where its ``items()`` or ``__iter__`` say
+otherwise: of a ``QueryDict`` all values of a key, and not the last one.
 
 ``CHANNELS["JSON"] = "standard"`` uses the standard library alone, byte for byte.
 """
@@ -42,7 +44,11 @@ def _encode(value: Any) -> str:
     try:
         return _fast_encode(value).decode()
     except Exception:  # the standard library's verdict counts, whatever msgspec stumbled over
-        return json.dumps(value)
+        text = json.dumps(value)
+    if "NaN" in text or "Infinity" in text:
+        # Perhaps as values and not only in strings: those are null, whoever writes them.
+        text = json.dumps(json.loads(text, parse_constant=lambda _: None))
+    return text
 
 
 FAST = Codec(_decode, _encode)
