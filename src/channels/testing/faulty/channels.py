@@ -153,30 +153,31 @@ class SharesItsBuffer(FaultyLayer, caught_by=("many_tasks",)):
 
 
 class WakesItsOwnLoopOnly(FaultyLayer, caught_by=("another_event_loop",)):
-    """Wakes receivers in a way that only the thread of their event loop may use."""
+    """Wakes receivers that wait in the event loop of the sender, and forgets those of others."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self.arrived: dict[str, asyncio.Event]
+        self.arrived: dict[tuple[asyncio.AbstractEventLoop, str], asyncio.Event]
         self.arrived = self.inner.__dict__.setdefault("arrived", defaultdict(asyncio.Event))
 
     async def send(self, channel: str, message: Message) -> None:
         await super().send(channel, message)
-        self.arrived[channel].set()
+        self.arrived[asyncio.get_running_loop(), channel].set()
 
     async def group_send(
         self, group: str, message: Message, *, exclude: Collection[str] = ()
     ) -> Any:
         position = await super().group_send(group, message, exclude=exclude)
         for channel in self.members(group):
-            self.arrived[channel].set()
+            self.arrived[asyncio.get_running_loop(), channel].set()
         return position
 
     async def receive(self, channel: str) -> Message:
         self.require_valid_channel_name(channel)
+        arrived = self.arrived[asyncio.get_running_loop(), channel]
         while not self.waiting(channel):
-            self.arrived[channel].clear()
-            await self.arrived[channel].wait()
+            arrived.clear()
+            await arrived.wait()
         return await super().receive(channel)
 
 
