@@ -461,8 +461,8 @@ async def test_threads_of_the_users_send_between_handlers_and_after_the_end() ->
 
     class Keeps(WebsocketConsumer):
         def connect(self) -> None:
-            self.accept()
             say.append(self.send)
+            self.accept()
 
     answers: list[Any] = []
 

@@ -222,9 +222,15 @@ class SyncConsumer(AsyncConsumer):
             handler(message)
 
     def send(self, message: Message) -> Any:
-        """Send one ASGI event to the client; returns when the server has taken it.
+        """Send one ASGI event to the client.
+
+        A frame or a part of a response goes ahead of the server: at most 16 of them, or 1 MiB, then
+        this waits. Anything else is waited for. Works from any thread but the event loop's.
 
         Returns ``False`` where nothing was sent because the connection is closed.
+
+        Raises:
+            Exception: what the server raised for this event, or for an earlier one that went ahead.
         """
         return self.base_send(message)
 

@@ -138,8 +138,9 @@ class BaseChannelLayer:
     def attach(self, channel: str, wake: Callable[[], None]) -> Inbox | None:
         """Have ``wake`` called when a message is put into ``channel``, instead of waiting for it.
 
-        ``wake`` is called on the running loop of the caller of ``attach``, at least once for every
-        message that arrives after the inbox was found empty.
+        ``wake`` is called on the running loop of the caller of ``attach``, in a callback of the
+        loop (``call_soon``) and never inside a task, at least once for every message that arrives
+        after the inbox was found empty.
 
         Returns ``None`` where the layer can only be waited for (:meth:`receive`): the default.
         """
