@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from django.test.utils import override_settings
 
+from tests.packages.servers import carried_server, postgres_server, redis_server
+
 HERE = Path(__file__).resolve().parent
 MEMORY_LAYER = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
 
@@ -19,3 +21,22 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 def fresh_layer() -> Iterator[None]:
     with override_settings(CHANNEL_LAYERS=MEMORY_LAYER):
         yield
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    with redis_server() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def valkey_url() -> Iterator[str]:
+    with redis_server(carried_server()) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The folder of the server's socket."""
+    with postgres_server() as directory:
+        yield directory

@@ -1,7 +1,7 @@
 """channelsmultiplexer: one WebSocket, several consumers behind it.
 
 Its consumer overrides `__call__` and runs the original in a task of its own, replaces
-`websocket_connect`, answers the children's events through `get_handler_name`, and calls `base_send`.
+`websocket_connect`, answers the children's events through `get_handler_name`, calls `base_send`.
 """
 
 import asyncio

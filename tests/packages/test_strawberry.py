@@ -1,7 +1,7 @@
 """strawberry-graphql: GraphQL over WebSocket and HTTP.
 
 Its consumers override `dispatch` to put messages of the layer into queues, work in tasks of their
-own beside the handlers, and inherit from `AsyncHttpConsumer` and a second consumer at once; its router
+own beside the handlers, and inherit from `AsyncHttpConsumer` and a second one at once; its router
 subclasses `ProtocolTypeRouter`, its communicator `WebsocketCommunicator`.
 """
 

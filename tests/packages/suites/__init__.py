@@ -1,0 +1,1 @@
+"""What the test suites that packages ship need besides themselves: settings, and what they left out."""

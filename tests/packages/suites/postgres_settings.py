@@ -1,0 +1,14 @@
+"""Settings with the tables of channels-postgres, in the server whose socket is in PACKAGES_POSTGRES."""
+
+import os
+
+SECRET_KEY = "tests only"
+USE_TZ = True
+INSTALLED_APPS = ["channels", "channels_postgres"]
+DATABASE = {
+    "ENGINE": "django.db.backends.postgresql",
+    "HOST": os.environ["PACKAGES_POSTGRES"],
+    "NAME": "postgres",
+    "USER": "postgres",
+}
+DATABASES = {"default": DATABASE, "channels_postgres": DATABASE}
