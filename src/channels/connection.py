@@ -314,6 +314,7 @@ class Connection:
                 begun = begin(gate.send(frame.message()), self._loop, lane, context)
             except BaseException as error:
                 self.fail(error)
+                lane.cancel()  # as if it had raised there: nothing follows
                 return True
             if begun is not None:
                 self._begun = begun
