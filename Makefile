@@ -3,6 +3,7 @@
 
 VENV ?= .venv
 UPSTREAM_VENV ?= .venv-upstream
+PACKAGES_VENV ?= .venv-packages
 BENCH_VENV ?= .venv-bench
 export BENCH_VENV
 PORT ?= 8000
@@ -12,6 +13,7 @@ unexport DJANGO_SETTINGS_MODULE
 
 PY := $(VENV)/bin/python
 UPSTREAM_PY := $(UPSTREAM_VENV)/bin/python
+PACKAGES_PY := $(PACKAGES_VENV)/bin/python
 BENCH_PY := $(BENCH_VENV)/bin/python
 # Twice quiet: warnings about a machine's set-up (root, mirrors) go, errors stay.
 PIP_INSTALL := -m pip install -qq --disable-pip-version-check
@@ -19,8 +21,9 @@ PIP_INSTALL := -m pip install -qq --disable-pip-version-check
 PYTEST := -m pytest -p scripts.pytest_totals
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint types unit docs browser behaviours-upstream slow totals \
-	bench bench-smoke bench-docs build format clean env dev-env upstream-env bench-env FORCE
+.PHONY: help demo test test-all lint types unit docs browser behaviours-upstream slow packages \
+	totals bench bench-smoke bench-docs build format clean env dev-env upstream-env \
+	packages-env bench-env FORCE
 
 help: ## list the commands
 	@echo "usage: make COMMAND [PYTHON=python3.12] [VENV=.venv]"
@@ -75,11 +78,15 @@ bench-docs: ## put the last run's table and plot into the documentation (RESULTS
 
 # -- what takes longer ---------------------------------------------------------------------------
 
-test-all: dev-env ## run the long tests, everything marked `slow`
-	@MAKE="$(MAKE)" $(PY) scripts/steps.py slow
+test-all: dev-env packages-env ## run the long tests: marked `slow`, and packages of others
+	@MAKE="$(MAKE)" $(PY) scripts/steps.py slow packages
 
 slow: dev-env
 	@$(PY) $(PYTEST) --totals=test-results/slow.json -m slow --timeout=900
+
+packages: packages-env ## published packages that build on Channels, on Raceway
+	@$(PACKAGES_PY) $(PYTEST) --totals=test-results/packages.json \
+		-c tests/packages/pytest.ini tests/packages
 
 totals:
 	@$(PY) scripts/steps.py
@@ -93,7 +100,8 @@ format: dev-env ## let ruff format and mend what it can
 	@$(PY) -m ruff check --fix .
 
 clean: ## remove the environments and everything that was built
-	rm -rf $(VENV) $(UPSTREAM_VENV) $(BENCH_VENV) build dist docs/_build test-results
+	rm -rf $(VENV) $(UPSTREAM_VENV) $(PACKAGES_VENV) $(BENCH_VENV)
+	rm -rf build dist docs/_build test-results
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find src tests examples scripts docs benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -104,6 +112,7 @@ clean: ## remove the environments and everything that was built
 env: $(VENV)/.installed
 dev-env: $(VENV)/.installed-dev
 upstream-env: $(UPSTREAM_VENV)/.installed
+packages-env: $(PACKAGES_VENV)/.installed
 bench-env: $(BENCH_VENV)/.installed
 
 $(VENV)/.installed: $(PY) pyproject.toml
@@ -133,12 +142,24 @@ $(BENCH_VENV)/.installed: $(BENCH_PY) $(VENV)/.installed pyproject.toml
 	@$(BENCH_PY) $(PIP_INSTALL) --group bench --constraint $(BENCH_VENV)/constraints.txt
 	@touch $@
 
+# Without --no-deps, pip would install upstream Channels, which nearly all of them require, over
+# ours. The requirements therefore name every distribution.
+$(PACKAGES_VENV)/.installed: $(PACKAGES_PY) pyproject.toml tests/packages/requirements.txt
+	@echo "Installing packages that build on Channels into $(PACKAGES_VENV) …"
+	@$(PACKAGES_PY) $(PIP_INSTALL) "pip>=25.1"
+	@$(PACKAGES_PY) $(PIP_INSTALL) --no-deps -r tests/packages/requirements.txt
+	@$(PACKAGES_PY) $(PIP_INSTALL) --no-deps -e .
+	@touch $@
+
 # With PYTHON given, an environment of another version is made anew instead of being used silently.
 $(PY): $(if $(PYTHON),FORCE)
 	@sh scripts/make-venv.sh "$(VENV)" "$(PYTHON)"
 
 $(UPSTREAM_PY): $(if $(PYTHON),FORCE)
 	@sh scripts/make-venv.sh "$(UPSTREAM_VENV)" "$(PYTHON)"
+
+$(PACKAGES_PY): $(if $(PYTHON),FORCE)
+	@sh scripts/make-venv.sh "$(PACKAGES_VENV)" "$(PYTHON)"
 
 $(BENCH_PY): $(if $(PYTHON),FORCE)
 	@sh scripts/make-venv.sh "$(BENCH_VENV)" "$(PYTHON)"

@@ -32,7 +32,7 @@ def carried_server() -> str:
 
 @contextmanager
 def redis_server(program: str | None = None) -> Iterator[str]:
-    """The URL of a server without persistence: of ``program``, or Redis from the PATH, else Valkey."""
+    """The URL of a server without persistence: ``program``, else Redis, else Valkey."""
     program = program or shutil.which("redis-server") or carried_server()
     with short_directory() as directory:
         socket = directory / "redis.sock"
@@ -42,7 +42,7 @@ def redis_server(program: str | None = None) -> Iterator[str]:
 
 
 def postgres_folder() -> Path | None:
-    """Where initdb and postgres are: on the PATH or, as in Debian, in the newest version's folder."""
+    """Where initdb and postgres are: on the PATH, or where Debian puts the newest version."""
     initdb = shutil.which("initdb")
     if initdb is not None:
         return Path(initdb).resolve().parent
@@ -52,7 +52,7 @@ def postgres_folder() -> Path | None:
 
 @contextmanager
 def postgres_server() -> Iterator[str]:
-    """The folder of the socket of a PostgreSQL server, whose superuser `postgres` needs no password.
+    """The folder of the socket of a PostgreSQL server with a superuser `postgres` without password.
 
     PostgreSQL refuses to run as root; there it runs as the user `postgres`, who comes with it.
     """

@@ -1,7 +1,7 @@
 """channels-postgres: a layer over LISTEN and NOTIFY.
 
-It starts to listen when the first receiver comes. What is sent until it does listen may be lost, and
-two receivers that come meanwhile make it listen twice, so that everybody gets each message twice; on
+It starts to listen when the first receiver comes. What is sent until it does listen may be lost,
+and two receivers that come meanwhile make it listen twice, so that each message comes twice; on
 upstream Channels too. So one receiver comes first here, and gets a message before others come.
 """
 

@@ -1,1 +1,1 @@
-"""What the test suites that packages ship need besides themselves: settings, and what they left out."""
+"""What the packages' own test suites need besides themselves: settings, and what was left out."""

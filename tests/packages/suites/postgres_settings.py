@@ -1,4 +1,4 @@
-"""Settings with the tables of channels-postgres, in the server whose socket is in PACKAGES_POSTGRES."""
+"""Settings with the tables of channels-postgres; PACKAGES_POSTGRES is its socket's folder."""
 
 import os
 
