@@ -114,6 +114,7 @@ class AsyncConsumer:
             Exception: whatever a handler raised.
         """
         async with strand():
+            self._begin_connection()
             self.scope = scope
             connection = self._connection = Connection(
                 self,
@@ -169,6 +170,9 @@ class AsyncConsumer:
         application.consumer_class = cls
         application.consumer_initkwargs = initkwargs
         return application
+
+    def _begin_connection(self) -> None:
+        """Set what belongs to one connection, before anything of it happens."""
 
     def _make_base_send(self, connection: Connection) -> Callable[[Message], Any]:
         return connection.gate.send

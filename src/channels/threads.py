@@ -14,14 +14,14 @@ import asyncio
 import os
 import threading
 from collections import deque
-from collections.abc import AsyncGenerator, Callable
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from contextvars import ContextVar
 from functools import partial
 from typing import Any, Generic, ParamSpec, TypeAlias, TypeVar
 
-from asgiref.sync import AsyncToSync, SyncToAsync, ThreadSensitiveContext
+from asgiref.sync import AsyncToSync, SyncToAsync
 from django.conf import settings
 from django.core.signals import setting_changed
 from django.db import connections
@@ -129,8 +129,8 @@ class Signal:
     __slots__ = ("given", "wake")
 
     def __init__(self) -> None:
-        self.given = False
-        self.wake = threading.Event()
+        self.given: bool = False
+        self.wake: threading.Event = threading.Event()
         """Set when to look at :attr:`given`, or at whatever else the thread does meanwhile."""
 
     def give(self) -> None:
@@ -138,24 +138,38 @@ class Signal:
         self.wake.set()
 
 
-class Strand(Executor):
+class Strand:
     """The serial lane of one connection: at most one call at a time, in the order of ``submit``.
 
-    A task that outlives the connection may go on using it; then old database connections are
-    closed before and after each call.
+    To asgiref it is an executor. A task that outlives the connection may go on using it; then old
+    database connections are closed before and after each call.
     """
+
+    # Every connection has one, and most never use it: no dictionary of attributes, and lists, which
+    # take a tenth of a deque's memory. Few calls ever wait.
+    __slots__ = (
+        "_calls",
+        "_ended",
+        "_entered",
+        "_helper",
+        "_helping_calls",
+        "_holding",
+        "_pool",
+        "_running",
+        "preferred",
+    )
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._calls: deque[Call] = deque()
-        self._helping_calls: deque[Call] = deque()
+        self._calls: list[Call] = []
+        self._helping_calls: list[Call] = []
         """Those that a call in hand may have to wait for, made where :data:`helping` is set."""
         self._running = False
         self._helper: threading.Event | None = None
         """Set for each new helping call; there while the call in hand is in :meth:`help_until`."""
         self._ended = False
-        self._entered: set[Worker] = set()
-        self._holding: set[Worker] = set()
+        self._entered: list[Worker] = []
+        self._holding: list[Worker] = []
         self.preferred: Worker | None = None
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
@@ -183,7 +197,7 @@ class Strand(Executor):
         strand: Strand | None = self
         while strand is not None:
             with self._pool.lock:
-                call = (strand._helping_calls or strand._calls).popleft()
+                call = (strand._helping_calls or strand._calls).pop(0)
             tell = strand._run_call(worker, *call)
             with self._pool.lock:
                 following = strand._next_on(worker)
@@ -217,7 +231,7 @@ class Strand(Executor):
                 _tend()
             elif worker not in self._entered:
                 _close_old_connections()
-                self._entered.add(worker)
+                self._entered.append(worker)
             try:
                 result = call()
             finally:
@@ -235,14 +249,14 @@ class Strand(Executor):
     def _note_connections(self, worker: Worker) -> None:
         """Note what a call left behind, before its caller goes on."""
         left_open = _open_connections()
+        if worker in self._holding:
+            self._holding.remove(worker)
         if left_open:
-            self._holding.add(worker)
-        else:
-            self._holding.discard(worker)
+            self._holding.append(worker)
         if any(connection.errors_occurred for connection in left_open):
             # It may be broken, and a task that runs for hours has no handler that ends: the next
             # call is to look.
-            self._entered.discard(worker)
+            self._entered = [entered for entered in self._entered if entered is not worker]
 
     async def run_handler(self, handler: Callable[[], T]) -> T:
         """Run a whole handler as one call, and close old database connections before and after it
@@ -278,7 +292,7 @@ class Strand(Executor):
                 if signal.given:
                     return
                 with self._pool.lock:
-                    call = self._helping_calls.popleft() if self._helping_calls else None
+                    call = self._helping_calls.pop(0) if self._helping_calls else None
                 if call is None:
                     signal.wake.wait()
                 else:
@@ -302,7 +316,7 @@ class Strand(Executor):
         handler that used the strand, and at the connection's end.
         """
         self._entered.clear()
-        workers, self._holding = self._holding, set()
+        workers, self._holding = self._holding, []
         under_way = [
             asyncio.wrap_future(done)
             for worker in workers
@@ -406,9 +420,22 @@ def current_strand() -> Strand | None:
     return _current.get()
 
 
-@asynccontextmanager
-async def strand() -> AsyncGenerator[None]:
-    """Give the connection that is served inside a strand of its own; nested entries share it.
+class _Key:
+    """What asgiref finds a strand by, in place of a ``ThreadSensitiveContext``.
+
+    It holds the strand weakly by it: the strand lives as long as a context that knows the key. It
+    is never left, because leaving one of asgiref's own makes thread-sensitive calls of tasks that
+    outlive the connection raise.
+    """
+
+    __slots__ = ("__weakref__",)
+
+    _exited = False
+
+
+class strand:  # noqa: N801 - used like a function
+    """An async context manager that gives the connection that is served inside a strand of its own;
+    nested entries share it.
 
     Nothing is changed where thread-sensitive code has a place already: under ``async_to_sync`` (the
     caller's thread, so that Django's ``TestCase`` sees its transaction) and inside a
@@ -417,23 +444,25 @@ async def strand() -> AsyncGenerator[None]:
     At the end old database connections are closed by the threads that hold them, whatever ended
     the block.
     """
-    if not _wants_strand():
-        yield
-        return
-    own = Strand(_get_pool())
-    # asgiref finds the executor by this key and holds it weakly: the strand lives as long as a
-    # context that knows the key. The context is not *entered*, because leaving it would make
-    # thread-sensitive calls of tasks that outlive the connection raise.
-    key = ThreadSensitiveContext()
-    SyncToAsync.context_to_thread_executor[key] = own
-    key_token = SyncToAsync.thread_sensitive_context.set(key)
-    token = _current.set(own)
-    try:
-        yield
-    finally:
-        _current.reset(token)
-        SyncToAsync.thread_sensitive_context.reset(key_token)
-        await own.end()
+
+    __slots__ = ("_key_token", "_own", "_token")
+
+    async def __aenter__(self) -> None:
+        self._own: Strand | None = None
+        if not _wants_strand():
+            return
+        self._own = Strand(_get_pool())
+        key: Any = _Key()
+        executors: Any = SyncToAsync.context_to_thread_executor
+        executors[key] = self._own
+        self._key_token = SyncToAsync.thread_sensitive_context.set(key)
+        self._token = _current.set(self._own)
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        if self._own is not None:
+            _current.reset(self._token)
+            SyncToAsync.thread_sensitive_context.reset(self._key_token)
+            await self._own.end()
 
 
 def _wants_strand() -> bool:

@@ -48,10 +48,9 @@ class AsyncHttpConsumer(AsyncConsumer):
         # or after they call super().
         self.body = []
 
-    async def __call__(self, *args: Any, **kwargs: Any) -> None:
+    def _begin_connection(self) -> None:
         self.body = []
         self._handling = None
-        await super().__call__(*args, **kwargs)
 
     async def handle(self, body: bytes) -> None:
         """Answer the request, whose whole body is ``body``."""

@@ -45,9 +45,8 @@ class _OwnGroups:
         # or after they call super().
         self._own_groups()
 
-    async def __call__(self, *args: Any, **kwargs: Any) -> None:
+    def _begin_connection(self) -> None:
         self._own_groups()  # a subclass's __init__ may have done without ours
-        await super().__call__(*args, **kwargs)  # type: ignore[misc] # the consumer's
 
     def _own_groups(self) -> None:
         if "groups" not in vars(self):
