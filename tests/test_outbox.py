@@ -510,6 +510,7 @@ async def test_a_thread_that_always_sends_does_not_hold_the_handlers_up() -> Non
     await asyncio.to_thread(threads[0].join, PATIENCE)
 
 
+@pytest.mark.leaves_tasks
 def test_the_loop_ends_while_a_handler_waits() -> None:
     """As asyncio.run() ends it: by cancelling what is left."""
     ended: list[int] = []

@@ -39,6 +39,7 @@ async def test_accept_message(base: type) -> None:
     client = await run(base.as_asgi(), websocket_scope(), CONNECT)
     assert await client.receive_output() == {"type": "websocket.accept", "subprotocol": None}
     client.stop()
+    await client.wait()
 
 
 @families
@@ -54,6 +55,7 @@ async def test_accept_arguments(base: type) -> None:
         "headers": [(b"x-one", b"1")],
     }
     client.stop()
+    await client.wait()
 
 
 @families

@@ -166,6 +166,7 @@ def test_a_stop_before_the_start_makes_run_return_at_once():
     assert server.wait_ready(LIMIT)
 
 
+@pytest.mark.leaves_tasks  # uvicorn's own, which waits for the application
 def test_a_stop_ends_a_start_that_never_comes_to_an_end():
     began = threading.Event()
 
