@@ -1,11 +1,14 @@
-"""The test's database, for a server beside the test: in a thread or in a process of its own."""
+"""The test's database, for what runs beside the test: in threads or in a process of its own."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 from asgiref.sync import SyncToAsync, ThreadSensitiveContext
+from django.conf import settings
 from django.db import connections
+from django.test import override_settings
 from django.test.utils import _TestState  # pyright: ignore[reportPrivateUsage]
 
 from channels.typing import ASGIApplication, Receive, Scope, Send
@@ -91,6 +94,46 @@ class SharedConnections:
     def _take(self) -> None:
         for alias, connection in self._shared.items():
             connections[alias] = connection
+
+
+@contextmanager
+def transaction_shared_with_threads() -> Iterator[None]:
+    """Have sync code of consumers and of the test use this thread's open transactions.
+
+    A test that pytest-django wraps in a transaction holds it in the main thread. A coroutine's sync
+    code runs in other threads, on connections of their own, which do not see the transaction's rows
+    and commit what they write. Inside this block all of it runs in one thread, one call after
+    another, on the test's connections, and is rolled back with the test.
+
+    Enter it outside of an event loop, where the transaction was begun.
+    """
+    shared: dict[str, Any] = {
+        connection.alias: connection
+        for connection in connections.all(initialized_only=True)
+        if connection.in_atomic_block
+    }
+    thread = SyncToAsync.single_thread_executor  # a pool of one thread is this one
+    own = thread.submit(_put_in_place, shared).result()
+    for connection in shared.values():
+        connection.inc_thread_sharing()
+    try:
+        with override_settings(CHANNELS={**getattr(settings, "CHANNELS", {}), "SYNC_THREADS": 1}):
+            yield
+    finally:
+        for connection in shared.values():
+            connection.dec_thread_sharing()
+        thread.submit(_put_in_place, own).result()
+
+
+def _put_in_place(wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """Make these this thread's connections; return those that were there, None for none."""
+    had = {connection.alias: connection for connection in connections.all(initialized_only=True)}
+    for alias, connection in wanted.items():
+        if connection is None:
+            del connections[alias]
+        else:
+            connections[alias] = connection
+    return {alias: had.get(alias) for alias in wanted}
 
 
 def database_names() -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The live server for pytest.
+"""For pytest: the live server, and the test's transaction for async tests.
 
 In the project's ``conftest.py``::
 
@@ -17,8 +17,21 @@ import pytest
 from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler
 from django.test.utils import modify_settings
 
+from channels.testing.databases import transaction_shared_with_threads
 from channels.testing.live import make_application, set_database_connection
 from channels.testing.servers import LiveServerThread, wait_until_ready
+
+
+@pytest.fixture
+def channels_db(db: None) -> Iterator[None]:
+    """pytest-django's ``db`` for an ``async def`` test: consumers, ``database_sync_to_async`` and
+    the async ORM see the rows of fixtures and of the test, and what they write is rolled back.
+
+    Without it a coroutine's sync code uses connections of other threads. It is not needed with
+    ``transaction=True``, where rows are committed, nor in Django's own ``TestCase``.
+    """
+    with transaction_shared_with_threads():
+        yield
 
 
 @dataclass(frozen=True)
