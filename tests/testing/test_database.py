@@ -6,10 +6,12 @@ from unittest import mock
 import pytest
 from asgiref.sync import async_to_sync, sync_to_async
 from django.contrib.auth.models import User
+from django.core.signals import request_finished, request_started
 from django.db import connection
 from django.test import TestCase, TransactionTestCase
 
 from channels.testing import HttpCommunicator, WebsocketCommunicator
+from channels.testing.databases import keep_transactions
 
 
 def application() -> Any:
@@ -126,3 +128,19 @@ async def test_the_name_that_suites_patch_is_looked_up_at_each_call() -> None:
     patched.reset_mock()
     await add_in("/async/", "cas")
     assert not patched.called
+
+
+@pytest.mark.django_db
+def test_django_leaves_a_transaction_open_and_closes_what_is_in_none() -> None:
+    # In memory, to close a connection does nothing; test_django_runner.py has one in a file.
+    keep_transactions()
+    keep_transactions()
+    with mock.patch.object(connection, "close") as close:
+        request_started.send(sender=None)
+        request_finished.send(sender=None)
+        assert connection.in_atomic_block
+        close.assert_not_called()
+        with mock.patch.object(connection, "in_atomic_block", False):
+            request_finished.send(sender=None)
+        # Its autocommit is not what it should be outside of a transaction.
+        close.assert_called_once_with()

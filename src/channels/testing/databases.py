@@ -1,6 +1,6 @@
 """The test's database, for what runs beside the test: in threads or in a process of its own."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
@@ -97,7 +97,7 @@ class SharedConnections:
 
 
 @contextmanager
-def transaction_shared_with_threads() -> Iterator[None]:
+def transaction_shared_with_threads() -> Generator[None]:
     """Have sync code of consumers and of the test use this thread's open transactions.
 
     A test that pytest-django wraps in a transaction holds it in the main thread. A coroutine's sync
@@ -107,6 +107,7 @@ def transaction_shared_with_threads() -> Iterator[None]:
 
     Enter it outside of an event loop, where the transaction was begun.
     """
+    keep_transactions()
     shared: dict[str, Any] = {
         connection.alias: connection
         for connection in connections.all(initialized_only=True)
