@@ -391,6 +391,7 @@ async def test_instance_as_application() -> None:
     await client.send_input({"type": "test.ping"})
     assert await client.receive_output() == {"type": "test.pong"}
     client.stop()
+    await client.wait()
 
 
 @behaviour("Testing: WebsocketCommunicator as an async context manager")

@@ -333,6 +333,7 @@ async def test_disconnect_handler_without_stop() -> None:
     await turns()
     assert client.future.done() is expected(upstream=False, ours=True)
     client.stop()
+    await client.wait()
 
 
 @behaviour("Consumers: the scope that the consumer sees is the one it was called with")

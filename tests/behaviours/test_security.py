@@ -74,6 +74,7 @@ async def test_denial_message() -> None:
     client = await run(validator("allowed.com"), websocket_scope(), {"type": "websocket.connect"})
     assert await client.receive_output() == {"type": "websocket.close"}
     client.stop()
+    await client.wait()
 
 
 @behaviour("Security: OriginValidator on another protocol is ValueError")

@@ -80,6 +80,7 @@ async def test_deny_connection(base: type) -> None:
     client = await run(written_for(base, connect=connect).as_asgi(), websocket_scope(), CONNECT)
     assert await client.receive_output() == {"type": "websocket.close"}
     client.stop()
+    await client.wait()
 
 
 @families
