@@ -1,8 +1,8 @@
 """sentry-sdk: errors and transactions of consumers.
 
 Its integration patches Django's ASGI handler and decides by `channels.__version__` and by the
-absence of `channels.http` what there is to patch; its middleware wraps the whole application. It reports an
-error with its notes, and so with the consumer, the path and the user.
+absence of `channels.http` what there is to patch; its middleware wraps the whole application. It
+reports an error with its notes, and so with the consumer, the path and the user.
 """
 
 import warnings
