@@ -2,11 +2,11 @@
 
 from functools import partial
 
-from channels.testing.live import make_application, set_database_connection
 from django.contrib.contenttypes.models import ContentType
 from django.test.utils import modify_settings
 
 from channels.testing import ChannelsLiveServerTestCase
+from channels.testing.live import make_application, set_database_connection
 from tests.behaviours.site.wire import get, wire
 
 
