@@ -7,22 +7,12 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 from tests.browser.find_browser import find_browser
+from tests.browser.launch import FLAGS
 from tests.browser.site import ExampleSite
 from tests.browser.steps import WAIT_MS, OpenWindow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-FLAGS = [
-    # Chromium refuses its sandbox to root, which is who runs tests in a container.
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 @pytest.hookimpl(trylast=True)
