@@ -250,10 +250,14 @@ class TestEncode:
         with pytest.raises(TypeError):
             json.dumps(value)
 
-    def test_a_subclass_is_what_it_holds(self) -> None:
-        query = QueryDict("a=1&a=2")
-        assert FAST.encode(query) == '{"a":["1","2"]}'
-        assert json.dumps(query) == '{"a": "2"}'
+    @pytest.mark.parametrize("wrap", [lambda query: query, lambda query: {"query": query}])
+    def test_a_subclass_with_methods_of_its_own_is_what_they_say(self, wrap: Any) -> None:
+        content = wrap(QueryDict("a=1&a=2"))
+        assert FAST.encode(content) == json.dumps(content)
+        assert '"a": "2"' in FAST.encode(content)
+
+    def test_deeper_down_it_is_what_it_holds(self) -> None:
+        assert FAST.encode([{"b": QueryDict("a=1&a=2")}]) == '[{"b":{"a":["1","2"]}}]'
 
     @pytest.mark.parametrize(
         "value",

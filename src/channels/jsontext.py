@@ -40,15 +40,39 @@ def _decode(text: str) -> Any:
         return json.loads(text)
 
 
+PLAIN = {dict, list, str, int, float, bool, type(None)}
+
+
 def _encode(value: Any) -> str:
-    try:
-        return _fast_encode(value).decode()
-    except Exception:  # the standard library's verdict counts, whatever msgspec stumbled over
+    if _may_be_fast(value):
+        try:
+            return _fast_encode(value).decode()
+        except Exception:  # the standard library's verdict counts, whatever msgspec stumbled over
+            text = json.dumps(value)
+    else:
         text = json.dumps(value)
     if "NaN" in text or "Infinity" in text:
         # Perhaps as values and not only in strings: those are null, whoever writes them.
         text = json.dumps(json.loads(text, parse_constant=lambda _: None))
     return text
+
+
+def _may_be_fast(value: Any) -> bool:
+    """Whether msgspec sees what ``json.dumps`` would see.
+
+    It writes what a subclass of dict or list holds, and not what its methods say: of a
+    ``QueryDict``, all values of each key. Looked for where people put one: as the content, or as a
+    value of it.
+    """
+    if type(value) is not dict:
+        return not _has_own_methods(value)
+    return PLAIN.issuperset(map(type, value.values())) or not any(
+        map(_has_own_methods, value.values())
+    )
+
+
+def _has_own_methods(value: Any) -> bool:
+    return isinstance(value, dict | list) and type(value) not in PLAIN
 
 
 FAST = Codec(_decode, _encode)

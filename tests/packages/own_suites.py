@@ -41,9 +41,8 @@ class Suite:
 SUITES = [
     Suite(
         "djangochannelsrestframework",
-        passing=51,
+        passing=52,
         options=("--ds=tests.suite_settings", "-odjango_find_project=false"),
-        known={"{'value': 1, 'othervalue': 42}": "msgspec writes all values of a QueryDict's key"},
     ),
     Suite("channels-redis", passing=118, options=("-pno:django", "-oasyncio_mode=auto")),
     Suite(
@@ -53,10 +52,9 @@ SUITES = [
     ),
     Suite(
         "sentry-sdk",
-        passing=76,
+        passing=124,
         paths=("tests/integrations/django/asgi",),
         options=("--ds=tests.integrations.django.myapp.settings",),
-        known={"Database access not allowed": "a thread of the pool keeps an SQLite database open"},
     ),
 ]
 
