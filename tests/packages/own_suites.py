@@ -12,7 +12,7 @@ import sys
 import tarfile
 import xml.etree.ElementTree as ET
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -23,15 +23,13 @@ BESIDES = Path(__file__).resolve().parent / "suites"
 
 @dataclass(frozen=True)
 class Suite:
-    """A package's own tests: which, with what options, and what is known to fail."""
+    """A package's own tests: which, and with what options."""
 
     package: str
     passing: int
     """How many pass. A run in which another number does has not run what the page says."""
     paths: tuple[str, ...] = ("tests",)
     options: tuple[str, ...] = ()
-    known: dict[str, str] = field(default_factory=dict)
-    """Why tests fail, by a text in their failure."""
 
     @property
     def besides(self) -> Path:
@@ -61,10 +59,9 @@ SUITES = [
 
 @dataclass
 class Outcome:
-    """What a suite's run counted."""
+    """What a suite's run counted: `passed`, `failure`, `error`, `skipped`."""
 
     counts: Counter[str]
-    failures: dict[str, str]
     output: str
 
 
@@ -90,15 +87,11 @@ def run(suite: Suite, folder: Path, **environment: str) -> Outcome:
 
 
 def read(report: Path, output: str) -> Outcome:
-    """The counts and the failures in a report of JUnit's form."""
-    outcome = Outcome(Counter(), {}, output)
+    """The counts in a report of JUnit's form."""
+    outcome = Outcome(Counter(), output)
     for case in ET.parse(report).getroot().iter("testcase"):
         kinds = {child.tag for child in case} & {"failure", "error", "skipped"}
         outcome.counts[min(kinds, default="passed")] += 1
-        for child in case:
-            if child.tag in ("failure", "error"):
-                text = f"{child.get('message')}\n{child.text}"
-                outcome.failures[f"{case.get('classname')}::{case.get('name')}"] = text
     return outcome
 
 

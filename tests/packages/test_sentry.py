@@ -136,7 +136,6 @@ async def test_an_error_is_reported_once(
     assert f"path '{where}'" in reported
 
 
-@pytest.mark.django_db(transaction=True)
 @override_settings(ROOT_URLCONF="tests.packages.test_sentry", DEBUG_PROPAGATE_EXCEPTIONS=False)
 async def test_django_behind_the_router(application: Any, kept: Kept) -> None:
     response = await HttpCommunicator(application, "GET", "/breaking/").get_response(timeout=5)
