@@ -27,7 +27,7 @@ class Suite:
 
     package: str
     passing: int
-    """How many pass. A run in which another number does has not run what the page says."""
+    """How many pass at least. A run with fewer has not run what the page says."""
     paths: tuple[str, ...] = ("tests",)
     options: tuple[str, ...] = ()
 

@@ -17,7 +17,8 @@ def check(suite: Suite, folder: Path, **environment: str) -> None:
     outcome = run(suite, folder, **environment)
     assert not outcome.counts["failure"], outcome.output
     assert not outcome.counts["error"], outcome.output
-    assert outcome.counts["passed"] == suite.passing, outcome.output
+    # On some versions of Python a suite skips fewer.
+    assert outcome.counts["passed"] >= suite.passing, outcome.output
 
 
 def test_djangochannelsrestframework(tmp_path: Path) -> None:
