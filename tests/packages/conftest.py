@@ -1,20 +1,13 @@
-"""Where these tests run, and a new layer for each."""
+"""A new layer for each test, and the servers that the layers of others need."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from django.test.utils import override_settings
 
 from tests.packages.servers import carried_server, postgres_server, redis_server
 
-HERE = Path(__file__).resolve().parent
 MEMORY_LAYER = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
-
-
-def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave this folder to `make packages`: other environments lack the packages."""
-    return None if config.inipath == HERE / "pytest.ini" else True
 
 
 @pytest.fixture(autouse=True)
