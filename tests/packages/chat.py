@@ -1,5 +1,8 @@
 """A small chat, asynchronous and synchronous, to try layers with."""
 
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
 from asgiref.sync import async_to_sync
 
 from channels.generic.websocket import AsyncJsonWebsocketConsumer, JsonWebsocketConsumer
@@ -7,6 +10,7 @@ from channels.layers import get_channel_layer
 from channels.testing import WebsocketCommunicator
 
 ROOM = "chat.room"
+Ready: TypeAlias = Callable[[str], Awaitable[None]]
 
 
 class AsyncChat(AsyncJsonWebsocketConsumer):
@@ -26,27 +30,42 @@ class SyncChat(JsonWebsocketConsumer):
     groups = [ROOM]
 
     def receive_json(self, content, **kwargs):
-        message = {"type": "chat.said", "text": content}
-        async_to_sync(self.channel_layer.group_send)(ROOM, message)
+        if content == "name?":
+            self.send_json(self.channel_name)
+        else:
+            message = {"type": "chat.said", "text": content}
+            async_to_sync(self.channel_layer.group_send)(ROOM, message)
 
     def chat_said(self, event):
         self.send_json(["sync", event["text"]])
 
 
-async def talk() -> None:
+async def nothing(channel: str) -> None:
+    """For layers that bring a channel what is sent after the consumer has connected."""
+
+
+async def connected(
+    consumer: type[AsyncChat] | type[SyncChat], ready: Ready
+) -> tuple[WebsocketCommunicator, str]:
+    """A client, and the name of its consumer's channel."""
+    client = WebsocketCommunicator(consumer.as_asgi(), "/")
+    assert await client.connect(timeout=5) == (True, None)
+    await client.send_json_to("name?")
+    name = await client.receive_json_from(timeout=5)
+    await ready(name)
+    return client, name
+
+
+async def talk(ready: Ready = nothing) -> None:
     """Both kinds of consumer connect, hear a message to one of them alone, talk over their group,
     and leave."""
     layer = get_channel_layer()
-    first = WebsocketCommunicator(AsyncChat.as_asgi(), "/")
-    assert await first.connect(timeout=5) == (True, None)
-    await first.send_json_to("name?")
-    name = await first.receive_json_from(timeout=5)
+    first, name = await connected(AsyncChat, ready)
     for text in ("only you", "x" * 2**20):
         await layer.send(name, {"type": "chat.said", "text": text})
         assert await first.receive_json_from(timeout=5) == ["async", text]
 
-    second = WebsocketCommunicator(SyncChat.as_asgi(), "/")
-    assert await second.connect(timeout=5) == (True, None)
+    second, _ = await connected(SyncChat, ready)
     for number, sender in enumerate((first, second, first)):
         text = {"number": number, "text": "grüße"}
         await sender.send_json_to(text)

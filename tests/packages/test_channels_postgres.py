@@ -3,6 +3,7 @@
 It starts to listen when the first receiver comes. What is sent until it does listen may be lost,
 and two receivers that come meanwhile make it listen twice, so that each message comes twice; on
 upstream Channels too. So one receiver comes first here, and gets a message before others come.
+And what is sent to a channel before its first `receive` has a lock of the database is dropped.
 """
 
 import asyncio
@@ -79,4 +80,10 @@ async def test_chat(layer_on: None) -> None:
     layer = get_channel_layer()
     assert type(layer).__module__ == "channels_postgres.core"
     await listening(layer)
-    await talk()
+
+    async def locked(channel: str) -> None:
+        async with asyncio.timeout(10):
+            while not layer._channel_advisory_locks.get(channel):
+                await asyncio.sleep(0.01)
+
+    await talk(ready=locked)
