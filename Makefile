@@ -124,7 +124,7 @@ $(VENV)/.installed: $(PY) pyproject.toml
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	@echo "Installing the development tools into $(VENV) …"
-	@$(PY) $(PIP_INSTALL) -e ".[server]" --group dev
+	@$(PY) $(PIP_INSTALL) -e ".[server,redis]" --group dev
 	@$(PY) $(PIP_INSTALL) --no-deps --upgrade --target $(VENV)/published-stubs --group stubs
 	@touch $@
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+pytest_plugins = ("tests.redis_servers.fixtures",)
+
 MARKER = "leaves_tasks"
 
 # Threads of pools, which live on without work: ours, asgiref's (without a name of their own) and
