@@ -17,6 +17,7 @@ RANKS: list[tuple[str, list[str]]] = [
         "pure pieces",
         [
             "channels.begun",
+            "channels.denial",
             "channels.dotted_path",
             "channels.gate",
             "channels.layers.deadlines",
@@ -24,7 +25,9 @@ RANKS: list[tuple[str, list[str]]] = [
             "channels.layers.groups",
             "channels.layers.log",
             "channels.layers.mailbox",
+            "channels.layers.serializers",
             "channels.layers.snapshot",
+            "channels.live",
             "channels.stop_signals",
             "channels.turn",
             "channels.utils",

@@ -24,8 +24,10 @@ from typing import TYPE_CHECKING, Any
 from django.utils.functional import LazyObject, empty
 
 from channels.begun import Begun, begin
+from channels.denial import deny
 from channels.exceptions import StopConsumer
-from channels.gate import OPEN, Gate
+from channels.gate import OPEN, WAITING, Gate
+from channels.live import live_here
 from channels.threads import Strand, current_strand, restore_waiting_thread, waiting_thread
 from channels.turn import Turn
 from channels.typing import Message, Receive, Scope, Send
@@ -44,6 +46,10 @@ BOUNDARIES = (*ENDINGS, "websocket.connect")
 NORMAL_CLOSURE = 1000
 ABNORMAL_CLOSURE = 1006
 INTERNAL_ERROR = 1011
+
+LAST_WORD = 1.0
+"""Seconds that the server may take for what ends the connection: a client that reads nothing keeps
+it waiting for ever."""
 
 Work = Callable[[], Coroutine[Any, Any, None]]
 
@@ -68,16 +74,15 @@ class Connection:
         "_ended",
         "_ending",
         "_failure",
+        "_farewell",
         "_inbox",
         "_interrupted",
         "_layer_context",
         "_layer_lane",
         "_layer_ran",
         "_layer_ready",
-        "_loop",
         "_owed",
         "_receive",
-        "_scope",
         "_stopping",
         "_strand",
         "_takes_frames",
@@ -86,7 +91,9 @@ class Connection:
         "_turn",
         "_waiting_thread",
         "gate",
+        "loop",
         "outbox",
+        "scope",
     )
 
     def __init__(
@@ -99,17 +106,17 @@ class Connection:
         takes_frames: bool,
         tidy: Callable[[], Awaitable[None]],
     ) -> None:
+        self.scope: Scope = scope
+        self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
         self.gate: Gate = Gate(send, self._count_drop)
         self.outbox: Outbox | None = None
         """What a sync consumer sends; the next handler begins when it is empty."""
         self._consumer = consumer
-        self._scope = scope
         self._receive = receive
         self._takes_frames = takes_frames
         self._tidy = tidy
         self._strand = current_strand()
         self._waiting_thread = waiting_thread()
-        self._loop = asyncio.get_running_loop()
         self._turn = Turn()
         self._inbox: Inbox | None = None
         self._arrival: asyncio.Future[None] | None = None
@@ -128,6 +135,7 @@ class Connection:
         self._ending = False
         self._failure: BaseException | None = None
         self._owed: str | None = None
+        self._farewell: tuple[int, str] | None = None
 
     # What the consumer sets up before run().
 
@@ -152,6 +160,8 @@ class Connection:
         self._client_task = task
         cancels_before = task.cancelling()
         failure: BaseException | None = None
+        live = live_here().connections
+        live.add(self)
         try:
             await self._follow_client()
         except BaseException as error:  # raised again below, after the end
@@ -172,6 +182,7 @@ class Connection:
                 self.outbox.close()
             if self._inbox is not None:
                 self._inbox.close()
+            live.discard(self)
         if failure is not None:
             self._explain(failure)
             try:
@@ -197,7 +208,7 @@ class Connection:
     def start(self, work: Work) -> "asyncio.Task[None]":
         """Run ``work()`` beside the handlers. If it raises, the connection ends with that; when the
         connection ends it is cancelled."""
-        task = self._loop.create_task(self._guard(work))
+        task = self.loop.create_task(self._guard(work))
         self._tasks.append(task)
         return task
 
@@ -207,8 +218,29 @@ class Connection:
             self._stopping = True
             self.start(self._stop)
 
-    async def _stop(self) -> None:
-        await self._turn.take()
+    def close_soon(self, code: int, reason: str = "", *, grace: float | None = None) -> None:
+        """End the connection from outside: the client is told ``code`` and ``reason``, and so is
+        ``disconnect``. An open event stream is completed, so that its client connects again.
+
+        The handler in hand goes on to its end before, for ``grace`` seconds at most (None: without
+        a bound); then it is cancelled. A WebSocket that was not accepted yet is denied with a 503.
+        Call it on the connection's loop. Where the connection ends already it does nothing.
+        """
+        if not (self._stopping or self._ending):
+            self._stopping = True
+            self._farewell = (code, reason)
+            self.start(functools.partial(self._stop, grace))
+
+    async def _stop(self, grace: float | None = None) -> None:
+        try:
+            async with asyncio.timeout(grace):
+                await self._turn.take()
+        except TimeoutError:
+            if not self._client_waits and self._client_task is not None:
+                self._interrupted = True
+                self._client_task.cancel()
+            if self.outbox is not None:
+                self.outbox.close()  # the handler may wait for a client that reads nothing
         self.fail(StopConsumer())
 
     def fail(self, error: BaseException) -> None:
@@ -311,7 +343,7 @@ class Connection:
                 context.run(_adopt, self._client_context)
                 self._client_context = None
             try:
-                begun = begin(gate.send(frame.message()), self._loop, lane, context)
+                begun = begin(gate.send(frame.message()), self.loop, lane, context)
             except BaseException as error:
                 self.fail(error)
                 lane.cancel()  # as if it had raised there: nothing follows
@@ -329,7 +361,7 @@ class Connection:
         # What the client lane last left, never the context of whoever sends.
         self._layer_context = self._client_context
         self._client_context = None
-        self._layer_lane = self._loop.create_task(self._guard(work), context=self._layer_context)
+        self._layer_lane = self.loop.create_task(self._guard(work), context=self._layer_context)
         self._tasks.append(self._layer_lane)
 
     async def _follow_inbox(self) -> None:
@@ -353,7 +385,7 @@ class Connection:
                 await asyncio.sleep(0)
                 continue
             self._layer_ready = False
-            self._arrival = self._loop.create_future()
+            self._arrival = self.loop.create_future()
             try:
                 await self._arrival
             except asyncio.CancelledError as cancelled:
@@ -440,8 +472,9 @@ class Connection:
         if self.outbox is not None and cancelled:
             self.outbox.close()  # a handler that waits for the client must not be waited for
         restore_waiting_thread(self._waiting_thread)
+        reason = ""
         if failure is None:
-            code = NORMAL_CLOSURE
+            code, reason = self._farewell or (NORMAL_CLOSURE, "")
         elif cancelled and isinstance(failure, asyncio.CancelledError):
             code = ABNORMAL_CLOSURE
         else:
@@ -451,30 +484,41 @@ class Connection:
                 task.cancel()
             if self._tasks:
                 await asyncio.wait(self._tasks)
-            if code == INTERNAL_ERROR:
-                await self._close_client(code)
+            if code == INTERNAL_ERROR or (failure is None and self._farewell is not None):
+                await self._tell_client(code, reason)
         finally:
             if self._owed is not None:
-                error = await self._say_goodbye(self._owed, code)
+                error = await self._say_goodbye(self._owed, code, reason)
                 if failure is None:
                     failure = error
                 else:
                     _log_lost(error)
         return failure
 
-    async def _close_client(self, code: int) -> None:
-        if self._owed != "websocket.disconnect" or self.gate.state is not OPEN:
-            return
+    async def _tell_client(self, code: int, reason: str) -> None:
         try:
-            await self.gate.send({"type": "websocket.close", "code": code})
-        except Exception:  # the connection may be gone, and the first error is the news
+            async with asyncio.timeout(LAST_WORD):
+                await self._last_word(code, reason)
+        except Exception:  # the connection may be gone, and what ended it is the news
             logger.debug("The client could not be told of the end.", exc_info=True)
 
-    async def _say_goodbye(self, ending: str, code: int) -> Exception | None:
+    async def _last_word(self, code: int, reason: str) -> None:
+        gate, is_websocket = self.gate, self.scope.get("type") == "websocket"
+        if is_websocket and gate.state is OPEN:
+            event: Message = {"type": "websocket.close", "code": code}
+            await gate.send(event | {"reason": reason} if reason else event)
+        elif self._farewell is None:
+            return  # servers answer what fails before it has answered
+        elif is_websocket and gate.state is WAITING:
+            await deny(self.scope, gate.send, 503, reason)
+        elif gate.is_event_stream and gate.state is OPEN:
+            await gate.send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _say_goodbye(self, ending: str, code: int, reason: str) -> Exception | None:
         """Make the consumer the event of its end; returns what that raised."""
         event: Message = {"type": ending}
         if ending == "websocket.disconnect":
-            event |= {"code": code, "reason": ""}
+            event |= {"code": code, "reason": reason}
         self._adopt_layer_context()
         try:
             await self._handle(event)
@@ -487,11 +531,11 @@ class Connection:
     def _explain(self, failure: BaseException) -> None:
         if isinstance(failure, asyncio.CancelledError):
             return
-        user = self._scope.get("user")
+        user = self.scope.get("user")
         if isinstance(user, LazyObject) and user.__dict__.get("_wrapped") is empty:
             user = None  # to look it up now could need the database that just failed
         failure.add_note(
-            f"In consumer {type(self._consumer).__qualname__}, path {self._scope.get('path')!r}, "
+            f"In consumer {type(self._consumer).__qualname__}, path {self.scope.get('path')!r}, "
             f"user id {getattr(user, 'pk', None)!r}."
         )
 

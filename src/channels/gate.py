@@ -52,10 +52,12 @@ class Gate:
         count_drop: called for each finished frame that comes too late.
     """
 
-    __slots__ = ("_count_drop", "_denying", "_held", "_send", "state")
+    __slots__ = ("_count_drop", "_denying", "_held", "_send", "is_event_stream", "state")
 
     def __init__(self, send: Send, count_drop: Callable[[], None]) -> None:
         self.state: State = WAITING
+        self.is_event_stream: bool = False
+        """Whether a response has begun that is a stream of server-sent events."""
         self._send: Callable[[Message], Awaitable[Any]] = send
         self._count_drop = count_drop
         self._held: list[Message] | None = None
@@ -103,8 +105,11 @@ class Gate:
     def _note(self, kind: Any, message: Message) -> None:
         """Note what an event that passes makes of the connection."""
         more = bool(message.get("more_body", False))
-        if kind in ("websocket.accept", "http.response.start"):
+        if kind == "websocket.accept":
             self.state = OPEN
+        elif kind == "http.response.start":
+            self.state = OPEN
+            self.is_event_stream = is_event_stream(message)
         elif kind == "websocket.close":
             self.close()
         elif kind == "http.response.body" and not more:
@@ -132,3 +137,15 @@ class Gate:
             "Nothing was sent for %r: the connection is %s.", message.get("type"), self.state.value
         )
         return False
+
+
+def is_event_stream(start: Message) -> bool:
+    """Whether the response that begins with ``start`` is a stream of server-sent events.
+
+    Its client takes the end of the stream as a reason to connect again. The end of any other
+    response says that it is complete.
+    """
+    for name, value in start.get("headers") or ():
+        if name.lower() == b"content-type":
+            return bool(value.lower().startswith(b"text/event-stream"))
+    return False

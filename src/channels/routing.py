@@ -14,6 +14,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.urls.exceptions import Resolver404
 from django.urls.resolvers import RegexPattern, RoutePattern, URLPattern, URLResolver
 
+from channels.denial import deny
 from channels.threads import strand
 from channels.typing import ASGIApplication, Message, Receive, Scope, Send
 
@@ -313,28 +314,8 @@ async def _serve_websocket(
             # Somebody took the opening event, and may have accepted: too late for a denial.
             raise
     logger.info("WebSocket denied, no route for path %.*r", SHOWN_PATH, scope.get("path"))
-    await _deny(scope, receive, send)
+    if (await receive())["type"] != "websocket.disconnect":
+        # The client may leave while it is told: servers then raise a kind of OSError.
+        with contextlib.suppress(OSError):
+            await deny(scope, send, 404)
     return None
-
-
-async def _deny(scope: Scope, receive: Receive, send: Send) -> None:
-    event = await receive()
-    if event["type"] == "websocket.disconnect":
-        return
-    # The client may leave while it is told: servers then raise a kind of OSError.
-    with contextlib.suppress(OSError):
-        if "websocket.http.response" not in (scope.get("extensions") or {}):
-            await send({"type": "websocket.close"})
-            return
-        body = b"Not Found"
-        await send(
-            {
-                "type": "websocket.http.response.start",
-                "status": 404,
-                "headers": [
-                    (b"content-type", b"text/plain; charset=utf-8"),
-                    (b"content-length", str(len(body)).encode("ascii")),
-                ],
-            }
-        )
-        await send({"type": "websocket.http.response.body", "body": body})
