@@ -8,6 +8,7 @@
     ├── AcceptConnection, DenyConnection  answers of connect()
     ├── ChannelFull                       the channel named by send() is at its capacity
     ├── MessageTooLarge                   a layer refuses the message for its size
+    ├── UnreadableMessageError (ValueError)   bytes from the broker are not a message
     └── StopConsumer                      the consumer is done
 """
 
@@ -41,6 +42,13 @@ class ChannelFull(Exception):  # noqa: N818 - upstream's name
 
 class MessageTooLarge(Exception):  # noqa: N818 - upstream's name
     """Raised by ``layer.send()`` and ``group_send()``: the message is too large for the layer."""
+
+
+class UnreadableMessageError(ValueError):
+    """What came from the broker is not a message, or not one that this process's keys can read.
+
+    Layers do not raise it from ``receive()``: they drop what they cannot read, count it and log it.
+    """
 
 
 class StopConsumer(Exception):  # noqa: N818 - upstream's name
