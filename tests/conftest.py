@@ -12,9 +12,9 @@ pytest_plugins = ("tests.redis_servers.fixtures",)
 
 MARKER = "leaves_tasks"
 
-# Threads of pools, which live on without work: ours, asgiref's (without a name of their own) and
-# the default ones of event loops. Each pool is bounded.
-POOLS = ("channels-sync-", "ThreadPoolExecutor-", "asyncio_")
+# Threads which live on without work: pools (ours, asgiref's, which has no name of its own, and the
+# default ones of event loops), each of them bounded, and the loop for calls from sync code.
+POOLS = ("channels-sync-", "ThreadPoolExecutor-", "asyncio_", "channels-background")
 
 _left: list[str] = []
 _cancel_all_tasks: Any = runners._cancel_all_tasks  # type: ignore[attr-defined]

@@ -19,6 +19,7 @@ import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
 
+from channels.layers.sync import SyncLayer
 from channels.typing import Message
 
 if TYPE_CHECKING:
@@ -96,6 +97,11 @@ class BaseChannelLayer:
         self.expiry = expiry
         self.capacity = capacity
         self.channel_capacity: Any = channel_capacity or {}
+
+    @property
+    def sync(self) -> SyncLayer:
+        """``send``, ``group_send``, ``group_add`` and ``group_discard`` for sync code."""
+        return SyncLayer(self)
 
     # What a layer implements.
 
@@ -259,6 +265,18 @@ class BaseChannelLayer:
         if "__asgi_channel__" in message:
             raise ReservedKeyError(
                 "The key '__asgi_channel__' is reserved for channel layers; rename it."
+            )
+
+    def require_valid_exclude(self, exclude: object) -> None:
+        """Refuse what is not a collection of channel names to leave out.
+
+        Raises:
+            TypeError: it is a string, whose characters would be taken for names.
+        """
+        if isinstance(exclude, str):
+            raise TypeError(
+                f"exclude is the string {exclude!r:.200}; give a collection of channel names, such "
+                f"as [{exclude!r:.200}]."
             )
 
 

@@ -9,6 +9,7 @@ from django.core.signals import setting_changed
 from django.utils.module_loading import import_string
 
 from channels.exceptions import InvalidChannelLayerError
+from channels.layers.forks import forget_after_fork
 
 
 class ChannelLayerManager:
@@ -22,6 +23,7 @@ class ChannelLayerManager:
         self.backends: dict[str, Any] = {}
         """The layers made so far. Test suites clear and replace it."""
         setting_changed.connect(self._reset_backends)
+        forget_after_fork(self)
 
     @property
     def configs(self) -> dict[str, dict[str, Any]]:
@@ -101,6 +103,10 @@ class ChannelLayerManager:
                 f"Raised by the BACKEND of CHANNEL_LAYERS[{name!r}], {entry['BACKEND']!r}."
             )
             raise
+
+    def forget_inherited(self) -> None:
+        """In a forked child: another thread of the parent may have been making a layer."""
+        self._making = threading.RLock()
 
     def _reset_backends(self, setting: str, **kwargs: Any) -> None:
         if setting == "CHANNEL_LAYERS":

@@ -11,9 +11,11 @@ from channels.layers.base import BaseChannelLayer, Inbox, Pattern
 from channels.layers.deadlines import Deadlines
 from channels.layers.delivery import Box, Delivery
 from channels.layers.drops import Drops
+from channels.layers.forks import forget_after_fork, keep_inherited
 from channels.layers.groups import Memberships
 from channels.layers.log import GroupLog, Position
 from channels.layers.snapshot import Snapshot
+from channels.layers.sync import runs_without_loop
 from channels.typing import Message
 
 
@@ -21,7 +23,8 @@ class InMemoryChannelLayer(BaseChannelLayer):
     """Carries messages between the consumers and threads of one process.
 
     Messages go between any two event loops and threads. A send costs what the group has members,
-    whatever else the layer holds. Two instances are two separate worlds.
+    whatever else the layer holds. Two instances are two separate worlds, and so are a process and
+    the children that it forks.
 
     Args:
         expiry: seconds that a message may wait, and that a group's log keeps it.
@@ -52,13 +55,23 @@ class InMemoryChannelLayer(BaseChannelLayer):
         )
         self.channel_capacity: Any = self.compile_capacities(channel_capacity or {})
         self.group_expiry = group_expiry
-        self.drops: Drops = Drops(type(self).__name__, clock)
         self._clock = clock
-        self._delivery = Delivery(self.get_capacity, expiry, clock, self.drops)
+        self._begin()
+        forget_after_fork(self)
+
+    def _begin(self) -> None:
+        self.drops: Drops = Drops(type(self).__name__, self._clock)
+        self._delivery = Delivery(self.get_capacity, self.expiry, self._clock, self.drops)
         self._memberships = Memberships()
-        self._leases: Deadlines[tuple[str, str]] = Deadlines(group_expiry)
+        self._leases: Deadlines[tuple[str, str]] = Deadlines(self.group_expiry)
         self._logs: dict[str, GroupLog[Snapshot]] = {}
-        self._ends_of_logs: Deadlines[str] = Deadlines(expiry)
+        self._ends_of_logs: Deadlines[str] = Deadlines(self.expiry)
+
+    def forget_inherited(self) -> None:
+        """In a forked child: begin anew. The receivers are the parent's, and its threads may have
+        held the locks."""
+        keep_inherited((self._delivery, self.drops))
+        self._begin()
 
     @property
     def channels(self) -> dict[str, Box]:
@@ -70,6 +83,7 @@ class InMemoryChannelLayer(BaseChannelLayer):
         """Members by group, with the time of joining; a group is there while it has any."""
         return self._memberships.groups
 
+    @runs_without_loop
     async def send(self, channel: str, message: Message) -> None:
         self.require_valid_message(message)
         self.require_valid_channel_name(channel)
@@ -98,6 +112,7 @@ class InMemoryChannelLayer(BaseChannelLayer):
             return None
         return _Inbox(self, channel, self._delivery.listen(channel, wake))
 
+    @runs_without_loop
     async def group_add(self, group: str, channel: str) -> None:
         self.require_valid_group_name(group)
         self.require_valid_channel_name(channel)
@@ -108,12 +123,14 @@ class InMemoryChannelLayer(BaseChannelLayer):
                 self._leases.watch((group, channel), now)
             self._end_leases(now)
 
+    @runs_without_loop
     async def group_discard(self, group: str, channel: str) -> None:
         self.require_valid_channel_name(channel)
         self.require_valid_group_name(group)
         with self._delivery.lock:
             self._leave(group, channel)
 
+    @runs_without_loop
     async def group_send(
         self, group: str, message: Message, *, exclude: Collection[str] = ()
     ) -> Position:
@@ -122,11 +139,7 @@ class InMemoryChannelLayer(BaseChannelLayer):
         Members see a group's messages in the order of their positions. A member that is at its
         capacity does not get the message; that is counted in :attr:`drops` and logged.
         """
-        if isinstance(exclude, str):
-            raise TypeError(
-                f"exclude is the string {exclude!r:.200}; give a collection of channel names, such "
-                f"as [{exclude!r:.200}]."
-            )
+        self.require_valid_exclude(exclude)
         self.require_valid_message(message, "Message is not a dict")
         self.require_valid_group_name(group)
         snapshot = Snapshot(message)
