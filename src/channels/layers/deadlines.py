@@ -34,6 +34,10 @@ class Deadlines(Generic[K]):
             break
         return None
 
+    def next_due(self) -> float | None:
+        """When the next key comes due, or ``None``."""
+        return next(iter(self._due.values()), None)
+
     def clear(self) -> None:
         self._due.clear()
 
