@@ -136,11 +136,15 @@ class Host:
                     await connection.disconnect(nowait=True)
         except TimeoutError:
             raise RedisTimeoutError(f"no answer within {limit:g} s") from None
-        state = _mapping(reply)
-        flags = state["flags"].split(",")
+        try:
+            state = _mapping(reply)
+            flags = state["flags"].split(",")
+            answer = int(state["config-epoch"]), (state["ip"], int(state["port"]))
+        except (KeyError, TypeError, ValueError):
+            raise RedisConnectionError("what it says of the master makes no sense") from None
         if "o_down" in flags or "s_down" in flags or "master" not in flags:
             raise RedisConnectionError(f"its master is down (flags: {state['flags']})")
-        return int(state["config-epoch"]), (state["ip"], int(state["port"]))
+        return answer
 
     def _name(self) -> str:
         scheme = "rediss" if issubclass(self._type, SSLConnection) else "redis"
