@@ -105,6 +105,19 @@ class TestFromAThread:
         assert names[0] == "test_an_error_is_the_same_object_with_a_way_to_both_ends"
         assert names[-1] == "fail"
 
+    def test_a_call_that_gives_no_coroutine(self, loop: Background) -> None:
+        with pytest.raises(TypeError, match="unexpected keyword argument 'colour'"):
+            loop.run(where, colour="red")  # type: ignore[call-arg]
+
+    @pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
+    def test_what_ends_other_loops_does_not_end_this_one(
+        self, loop: Background, kind: type[BaseException]
+    ) -> None:
+        before = loop.run(where)
+        with pytest.raises(kind):
+            loop.run(fail, kind())
+        assert loop.run(where) == before
+
     def test_runs_in_a_copy_of_the_callers_context(self, loop: Background) -> None:
         async def paint() -> str:
             before = COLOUR.get()

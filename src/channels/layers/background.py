@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import CancelledError, Future
 from contextvars import ContextVar
+from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
 from asgiref.sync import AsyncToSync, SyncToAsync, ThreadSensitiveContext
@@ -58,15 +59,15 @@ class Background:
             RuntimeError: the interpreter is going down, or the system has no thread left.
         """
         answer: Future[T] = Future()
+        threads = self._threads
 
         def begin() -> None:
             # Sync code must not be sent to a thread that stands still until it is done.
             SyncToAsync.thread_sensitive_context.set(threads)
             AsyncToSync.executors.current = None
             # The coroutine is made here and not before: one that never ran would be warned of.
-            _hand_over(asyncio.ensure_future(function(*args, **kwargs)), answer)
-
-        threads = self._threads
+            task = asyncio.ensure_future(_answer(answer, function, *args, **kwargs))
+            answer.add_done_callback(partial(_give_up, task))
 
         with self._lock:
             self._started().call_soon_threadsafe(begin)
@@ -195,29 +196,32 @@ def _serve(loop: asyncio.AbstractEventLoop) -> None:
         runner.get_loop().run_forever()
 
 
-def _hand_over(task: "asyncio.Task[T]", answer: Future[T]) -> None:
-    """Let ``answer`` have what comes of ``task``, and the task be cancelled with it."""
-    loop = task.get_loop()
-
-    def tell(task: "asyncio.Task[T]") -> None:
-        if task.cancelled():
-            answer.cancel()
-            return
-        error = task.exception()  # looked at in any case, or asyncio complains that nobody did
-        if not answer.set_running_or_notify_cancel():
-            return
-        if error is None:
-            answer.set_result(task.result())
-        else:
+async def _answer(
+    answer: Future[T],
+    function: Callable[P, Coroutine[Any, Any, T]],
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> None:
+    try:
+        result = await function(*args, **kwargs)
+    except asyncio.CancelledError:
+        answer.cancel()
+    except BaseException as error:
+        # Whatever it is. A task that raises SystemExit would end the loop.
+        if answer.set_running_or_notify_cancel():
             answer.set_exception(error)
+    else:
+        if answer.set_running_or_notify_cancel():
+            answer.set_result(result)
+    finally:
+        del answer  # as in Background.run
 
-    def give_up(answer: Future[T]) -> None:
-        # Not after the loop's end, when all tasks were cancelled anyway.
-        if answer.cancelled() and not loop.is_closed():
-            loop.call_soon_threadsafe(task.cancel)
 
-    task.add_done_callback(tell)
-    answer.add_done_callback(give_up)
+def _give_up(task: "asyncio.Task[None]", answer: Future[Any]) -> None:
+    loop = task.get_loop()
+    # After the loop's end all of its tasks are.
+    if answer.cancelled() and not loop.is_closed():
+        loop.call_soon_threadsafe(task.cancel)
 
 
 background: Background = Background()

@@ -173,10 +173,14 @@ def _in_transaction(using: str | None) -> bool:
     connection = connections[using or DEFAULT_DB_ALIAS]
     if connection.in_atomic_block:
         return True
-    if connection.connection is not None:
-        # Django asks an open connection only, and so is one that nobody used not opened for this.
-        connection.on_commit(lambda: None)
+    if connection.connection is not None and not connection.autocommit:
+        # Only where it is open: a database that nobody used is not opened to be asked.
+        connection.on_commit(_nothing)  # raises, in Django's own words
     return False
+
+
+def _nothing() -> None:
+    pass
 
 
 def _is_marked(layer: Any, name: str) -> bool:
