@@ -4,6 +4,7 @@ Which keys exist, what they accept and what they are without a word from the pro
 :data:`KEYS` and nowhere else; the system checks and the reference page read it too.
 """
 
+import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -35,10 +36,26 @@ def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
+def _is_seconds(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
+
+
 FAST_JSON = "fast"
 STANDARD_JSON = "standard"
 
 KEYS: Mapping[str, Key] = {
+    "DRAIN_DEADLINE_SECONDS": Key(
+        default=lambda: 25.0,
+        accepts=lambda value: value is None or (_is_seconds(value) and value > 0),
+        wanted="a number of seconds above 0, or None for no deadline",
+        default_from="the default",
+    ),
+    "DRAIN_SECONDS": Key(
+        default=lambda: 5.0,
+        accepts=_is_seconds,
+        wanted="a number of seconds, 0 or more (0 closes everything at once)",
+        default_from="the default",
+    ),
     "JSON": Key(
         default=lambda: FAST_JSON,
         accepts=lambda value: value in (FAST_JSON, STANDARD_JSON),  # may be unhashable

@@ -23,13 +23,15 @@ class Ends(Protocol):
 class Live:
     """What one loop serves. Its sets change on that loop alone; others take copies."""
 
-    __slots__ = ("connections", "ending", "requests")
+    __slots__ = ("connections", "ending", "requests", "watches_requests")
 
     def __init__(self) -> None:
         self.connections: set[Connection] = set()
         """Those of consumers, from before the first event until after the last handler."""
         self.requests: set[Ends] = set()
-        """HTTP requests that came through a router in a process that can drain."""
+        """HTTP requests that came through a router while requests are watched."""
+        self.watches_requests: bool = False
+        """Whether the loop can drain, so that it is worth to know of requests."""
         self.ending: bool = False
         """Whether the loop takes no new WebSockets, because it is about to end."""
 

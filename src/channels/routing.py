@@ -15,6 +15,9 @@ from django.urls.exceptions import Resolver404
 from django.urls.resolvers import RegexPattern, RoutePattern, URLPattern, URLResolver
 
 from channels.denial import deny
+from channels.draining.requests import Request
+from channels.lifespan import serve_lifespan
+from channels.live import live_here
 from channels.threads import strand
 from channels.typing import ASGIApplication, Message, Receive, Scope, Send
 
@@ -80,8 +83,10 @@ def get_default_application() -> ASGIApplication:
 class ProtocolTypeRouter:
     """Chooses the application by ``scope["type"]``: ``http``, ``websocket``, ``channel``, …
 
-    Two things it does itself. It answers ``lifespan`` where the mapping names no application for
-    it. And a WebSocket whose path has no route in the :class:`URLRouter` below is denied: one INFO
+    Three things it does itself. It answers ``lifespan`` where the mapping names no application for
+    it; with or without one, connections are drained at SIGTERM and channel layers closed at the
+    shutdown (:mod:`channels.lifespan`). While the process drains, a WebSocket is denied with a 503.
+    And a WebSocket whose path has no route in the :class:`URLRouter` below is denied: one INFO
     line, then a 404 where the server can send one (the ``websocket.http.response`` extension), else
     a close before the handshake, which clients see as a 403. Every other exception passes through,
     and so does the missing route of any other protocol.
@@ -99,17 +104,21 @@ class ProtocolTypeRouter:
             ValueError: the mapping has nothing for the scope's type.
         """
         kind = scope["type"]
-        if kind not in self.application_mapping:
-            if kind == "lifespan":
-                return await _answer_lifespan(receive, send)
-            raise self._no_application(kind)
-        application = self.application_mapping[kind]
         if kind == "lifespan":
             # It lasts as long as the process and is no connection: no strand for it.
-            return await application(scope, receive, send)
+            application = self.application_mapping.get(kind)
+            return await serve_lifespan(application, scope, receive, send)
+        if kind not in self.application_mapping:
+            raise self._no_application(kind)
+        application = self.application_mapping[kind]
+        live = live_here()
         async with strand():
             if kind == "websocket":
+                if live.ending:
+                    return await _deny(scope, receive, send, 503)
                 return await _serve_websocket(application, scope, receive, send)
+            if kind == "http" and live.watches_requests:
+                return await Request(live, receive, send).serve(application, scope)
             return await application(scope, receive, send)
 
     def _no_application(self, kind: Any) -> ValueError:
@@ -284,17 +293,6 @@ def _as_prefix(pattern: Any) -> RegexPattern | RoutePattern:
     raise ValueError(f"Unsupported pattern type: {type(pattern)}")
 
 
-async def _answer_lifespan(receive: Receive, send: Send) -> None:
-    """Say yes to start-up and shutdown: nothing here has to be prepared or closed."""
-    while True:
-        event = await receive()
-        if event["type"] == "lifespan.startup":
-            await send({"type": "lifespan.startup.complete"})
-        elif event["type"] == "lifespan.shutdown":
-            await send({"type": "lifespan.shutdown.complete"})
-            return
-
-
 async def _serve_websocket(
     application: ASGIApplication, scope: Scope, receive: Receive, send: Send
 ) -> Any:
@@ -314,8 +312,11 @@ async def _serve_websocket(
             # Somebody took the opening event, and may have accepted: too late for a denial.
             raise
     logger.info("WebSocket denied, no route for path %.*r", SHOWN_PATH, scope.get("path"))
+    return await _deny(scope, receive, send, 404)
+
+
+async def _deny(scope: Scope, receive: Receive, send: Send, status: int) -> None:
     if (await receive())["type"] != "websocket.disconnect":
         # The client may leave while it is told: servers then raise a kind of OSError.
         with contextlib.suppress(OSError):
-            await deny(scope, send, 404)
-    return None
+            await deny(scope, send, status)

@@ -4,7 +4,6 @@ import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from types import FrameType
@@ -49,15 +48,19 @@ def stop_on_signals(stop: Callable[[signal.Signals], None]) -> Generator[None]:
         restore()
 
 
-def end_process_within(seconds: float, status: int) -> None:
+def end_process_within(seconds: float, status: int) -> Callable[[], None]:
     """Let the interpreter leave by itself, but not wait longer than ``seconds`` for it.
 
     A blocked sync view or handler cannot be interrupted, and the interpreter joins its thread
     before it leaves. When the interpreter is faster, the watching thread ends with it.
+
+    Returns what takes it back.
     """
+    taken_back = threading.Event()
 
     def watch() -> None:
-        time.sleep(seconds)
+        if taken_back.wait(seconds):
+            return
         for stream in (sys.stdout, sys.stderr):
             # A stream may be closed or gone by now (OSError, ValueError), or None (AttributeError).
             with suppress(OSError, ValueError, AttributeError):
@@ -65,3 +68,4 @@ def end_process_within(seconds: float, status: int) -> None:
         os._exit(status)
 
     threading.Thread(target=watch, name="end-process", daemon=True).start()
+    return taken_back.set

@@ -13,6 +13,8 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from channels.draining import drain
+from channels.lifespan import OWN_DRAIN
 from channels.server.access_log import AccessLog
 from channels.server.base import Address, ServerOptions, ServerStartError, listening_socket
 from channels.server.limits import Limits
@@ -181,6 +183,8 @@ class _Engine(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for server in self.servers:
             server.close()
+        # Whoever the application knows of is told by it, with a reason, after the handler in hand.
+        await drain(seconds=0, deadline=self._stop_timeout)
         connections = list(self.server_state.connections)
         for connection in connections:
             try:
@@ -251,6 +255,7 @@ class _Entrance:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
+            scope.setdefault("extensions", {})[OWN_DRAIN] = {}
             await self._application(scope, receive, self._listening_to(send))
         else:
             if self._root_path:
