@@ -309,10 +309,11 @@ class TestFromALoop:
     def test_a_loop_that_is_closed_while_it_waits(
         self, loop: Background, caplog: pytest.LogCaptureFixture
     ) -> None:
-        release = threading.Event()
+        release, ended = threading.Event(), threading.Event()
 
         async def wait() -> None:
             await asyncio.to_thread(release.wait, 10)
+            ended.set()
 
         gone = asyncio.new_event_loop()
         task = gone.create_task(loop.call(wait))
@@ -320,6 +321,7 @@ class TestFromALoop:
         task._log_destroy_pending = False  # type: ignore[attr-defined]
         gone.close()
         release.set()
+        assert ended.wait(10)
         loop.run(where)
         assert caplog.records == []
 

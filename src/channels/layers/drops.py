@@ -5,6 +5,8 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 
+from channels.layers.forks import forget_after_fork
+
 logger: logging.Logger = logging.getLogger("django.channels.layers")
 
 SECONDS_BETWEEN_LINES = 60.0
@@ -25,8 +27,13 @@ class Drops:
         self._layer = layer
         self._clock = clock
         self._lock = threading.Lock()
+        forget_after_fork(self)
         self._unsaid: dict[str, str] = {}
         self._said: dict[str, tuple[float, int]] = {}
+
+    def forget_inherited(self) -> None:
+        """In a forked child: another thread of the parent may have held the lock."""
+        self._lock = threading.Lock()
 
     def count(self, reason: str, number: int = 1, where: str | None = None) -> None:
         """Count ``number`` dropped messages. With ``where``, a group or channel, the log shall hear

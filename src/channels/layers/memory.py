@@ -55,12 +55,12 @@ class InMemoryChannelLayer(BaseChannelLayer):
         )
         self.channel_capacity: Any = self.compile_capacities(channel_capacity or {})
         self.group_expiry = group_expiry
+        self.drops: Drops = Drops(type(self).__name__, clock)
         self._clock = clock
         self._begin()
         forget_after_fork(self)
 
     def _begin(self) -> None:
-        self.drops: Drops = Drops(type(self).__name__, self._clock)
         self._delivery = Delivery(self.get_capacity, self.expiry, self._clock, self.drops)
         self._memberships = Memberships()
         self._leases: Deadlines[tuple[str, str]] = Deadlines(self.group_expiry)
@@ -70,7 +70,7 @@ class InMemoryChannelLayer(BaseChannelLayer):
     def forget_inherited(self) -> None:
         """In a forked child: begin anew. The receivers are the parent's, and its threads may have
         held the locks."""
-        keep_inherited((self._delivery, self.drops))
+        keep_inherited(self._delivery)
         self._begin()
 
     @property
