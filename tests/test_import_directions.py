@@ -54,6 +54,8 @@ RANKS: list[tuple[str, list[str]]] = [
             "channels.auth",
             "channels.connection",
             "channels.consumer",
+            "channels.draining.*",
+            "channels.lifespan",
             "channels.middleware",
             "channels.outbox",
             "channels.routing",
