@@ -16,6 +16,7 @@ RANKS: list[tuple[str, list[str]]] = [
     (
         "pure pieces",
         [
+            "channels.alarms",
             "channels.begun",
             "channels.denial",
             "channels.dotted_path",
@@ -29,6 +30,11 @@ RANKS: list[tuple[str, list[str]]] = [
             "channels.layers.mailbox",
             "channels.layers.serializers",
             "channels.layers.snapshot",
+            "channels.limits.addresses",
+            "channels.limits.meter",
+            "channels.limits.rejections",
+            "channels.limits.roster",
+            "channels.limits.values",
             "channels.live",
             "channels.stop_signals",
             "channels.turn",
@@ -56,6 +62,7 @@ RANKS: list[tuple[str, list[str]]] = [
             "channels.consumer",
             "channels.draining.*",
             "channels.lifespan",
+            "channels.limits.*",
             "channels.middleware",
             "channels.outbox",
             "channels.routing",

@@ -13,3 +13,5 @@ CHANNEL_LAYERS = {
         "CONFIG": {"expiry": 3600},
     },
 }
+# One client asks as fast as it can for seconds: its rate is counted, and never too high.
+CHANNELS = {"LIMITS": {"messages_per_second": 10**9, "bytes_per_second": 10**12}}

@@ -13,6 +13,9 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
+from channels.limits.addresses import trusted
+from channels.limits.values import faults as limit_faults
+
 
 @dataclass(frozen=True, slots=True)
 class Key:
@@ -24,6 +27,8 @@ class Key:
     """What is accepted, in words; the end of the error message."""
     default_from: str
     """Where the default comes from, in words; the beginning of the error message if it is bad."""
+    faults: Callable[[Any, str], list[str]] | None = None
+    """For a value that holds several: what exactly is wrong with it, given where it comes from."""
 
 
 def _sync_threads_default() -> Any:
@@ -34,6 +39,14 @@ def _sync_threads_default() -> Any:
 
 def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def _are_proxies(value: Any) -> bool:
+    try:
+        trusted(value, "")
+    except ValueError:
+        return False
+    return True
 
 
 def _is_seconds(value: Any) -> bool:
@@ -56,17 +69,37 @@ KEYS: Mapping[str, Key] = {
         wanted="a number of seconds, 0 or more (0 closes everything at once)",
         default_from="the default",
     ),
+    "ADDRESS_HEADER": Key(
+        default=lambda: "X-Forwarded-For",
+        accepts=lambda value: isinstance(value, str) and value.isascii() and value != "",
+        wanted="the name of a header such as 'X-Forwarded-For', 'Forwarded' or 'X-Real-IP'",
+        default_from="the default",
+    ),
     "JSON": Key(
         default=lambda: FAST_JSON,
         accepts=lambda value: value in (FAST_JSON, STANDARD_JSON),  # may be unhashable
         wanted=f"{FAST_JSON!r} or {STANDARD_JSON!r} (the standard library's bytes exactly)",
         default_from="the default",
     ),
+    "LIMITS": Key(
+        default=dict[str, Any],
+        accepts=lambda value: not limit_faults(value, ""),
+        wanted="a dictionary of limits",
+        default_from="the default",
+        faults=limit_faults,
+    ),
     "SYNC_THREADS": Key(
         default=_sync_threads_default,
         accepts=_is_count,
         wanted="a number of threads above 0 (1 is upstream's single thread)",
         default_from="the environment variable ASGI_THREADS",
+    ),
+    "TRUSTED_PROXIES": Key(
+        default=lambda: None,
+        accepts=_are_proxies,
+        wanted="a list of addresses and networks such as ['127.0.0.1', '10.0.0.0/8', 'unix'], a "
+        "number of proxies above 0, [] where there are none, or None where that is not known",
+        default_from="the default",
     ),
 }
 
@@ -88,6 +121,8 @@ def channels_setting(name: str) -> Any:
     else:
         value, source = key.default(), key.default_from
     if not key.accepts(value):
+        if key.faults is not None:
+            raise ImproperlyConfigured(" ".join(key.faults(value, source)))
         raise ImproperlyConfigured(f"{source} is {value!r}; it must be {key.wanted}.")
     return value
 

@@ -34,6 +34,7 @@ from channels.typing import Message, Receive, Scope, Send
 
 if TYPE_CHECKING:
     from channels.layers.base import Inbox
+    from channels.limits.meter import Meter
     from channels.outbox import Outbox
 
 logger: logging.Logger = logging.getLogger("django.channels")
@@ -92,6 +93,7 @@ class Connection:
         "_waiting_thread",
         "gate",
         "loop",
+        "meter",
         "outbox",
         "scope",
     )
@@ -111,6 +113,8 @@ class Connection:
         self.gate: Gate = Gate(send, self._count_drop)
         self.outbox: Outbox | None = None
         """What a sync consumer sends; the next handler begins when it is empty."""
+        self.meter: Meter | None = None
+        """Looks at every event of the client before its handler does; set before run()."""
         self._consumer = consumer
         self._receive = receive
         self._takes_frames = takes_frames
@@ -256,10 +260,12 @@ class Connection:
     # The client lane.
 
     async def _follow_client(self) -> None:
-        receive, turn = self._receive, self._turn
+        receive, turn, meter = self._receive, self._turn, self.meter
         while self._failure is None:
             self._client_waits = True
             message = await receive()
+            if meter is not None and not meter.admits(message):
+                message = await meter.hold_back(message, receive)
             if turn.taken:
                 await turn.take()
             turn.taken = True

@@ -7,7 +7,7 @@ A consumer's method is called for each event, one at a time: ``websocket.receive
 
 import functools
 import inspect
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from types import MethodType
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias, cast
 
@@ -18,6 +18,8 @@ from channels.connection import ENDINGS, Connection
 from channels.db import DatabaseSyncToAsync, aclose_old_connections, database_sync_to_async
 from channels.exceptions import StopConsumer
 from channels.layers import get_channel_layer
+from channels.limits.door import Door, limits_of, turn_away
+from channels.limits.values import Limits
 from channels.outbox import Outbox
 from channels.threads import current_strand, strand
 from channels.typing import Message, Receive, Scope, Send
@@ -96,7 +98,12 @@ class AsyncConsumer:
     channel_layer_alias: str | None = DEFAULT_CHANNEL_LAYER
     """Which layer of ``CHANNEL_LAYERS`` the consumer uses; ``None`` for none."""
 
+    connection_limits: Mapping[str, Any] | None = None
+    """Limits of this consumer's connections in place of the project's, under the same keys as in
+    ``CHANNELS["LIMITS"]``. ``as_asgi(connection_limits={…})`` goes before."""
+
     _connection: Connection | None = None
+    _limits: Limits
     scope: Scope
     channel_layer: Any
     """The layer, or ``None`` where the alias is not configured."""
@@ -124,15 +131,24 @@ class AsyncConsumer:
                 takes_frames=self._takes_frames(),
                 tidy=_tidy,
             )
-            self.base_send = self._make_base_send(connection)
-            self.channel_layer = get_channel_layer(cast("str", self.channel_layer_alias))
-            if self.channel_layer is not None:
-                self.channel_name = await self.channel_layer.new_channel()
-                self.channel_receive = functools.partial(
-                    self.channel_layer.receive, self.channel_name
-                )
-                connection.listen(self.channel_layer, self.channel_name, self.channel_receive)
-            await connection.run()
+            self._limits = limits_of(self)
+            door = Door(connection, self._limits)
+            if door.enter() is not None:
+                await turn_away(scope, receive, send)
+                return
+            try:
+                await self._serve(connection)
+            finally:
+                door.leave()
+
+    async def _serve(self, connection: Connection) -> None:
+        self.base_send = self._make_base_send(connection)
+        self.channel_layer = get_channel_layer(cast("str", self.channel_layer_alias))
+        if self.channel_layer is not None:
+            self.channel_name = await self.channel_layer.new_channel()
+            self.channel_receive = functools.partial(self.channel_layer.receive, self.channel_name)
+            connection.listen(self.channel_layer, self.channel_name, self.channel_receive)
+        await connection.run()
 
     async def dispatch(self, message: Message) -> None:
         """Run the handler of one event.
@@ -156,14 +172,26 @@ class AsyncConsumer:
         return cast("Awaitable[Any]", self.base_send(message))
 
     @classmethod
-    def as_asgi(cls, **initkwargs: Any) -> ConsumerApplication:
+    def as_asgi(
+        cls, *, connection_limits: Mapping[str, Any] | None = None, **initkwargs: Any
+    ) -> ConsumerApplication:
         """An ASGI application that makes an instance for each connection.
 
         ``initkwargs`` are given to every instance: do not put mutable values in.
+        ``connection_limits`` are added to those of the class.
+
+        Raises:
+            ValueError: ``connection_limits`` are not a dictionary of limits.
         """
+        if connection_limits is not None:
+            Limits().but(connection_limits, f"{cls.__qualname__}.as_asgi(connection_limits=…)")
 
         async def app(scope: Scope, receive: Receive, send: Send) -> Any:
-            return await cls(**initkwargs)(scope, receive, send)
+            consumer = cls(**initkwargs)
+            if connection_limits is not None:
+                own = consumer.connection_limits or {}
+                consumer.connection_limits = {**own, **connection_limits}
+            return await consumer(scope, receive, send)
 
         functools.update_wrapper(app, cls, updated=())
         application = cast("ConsumerApplication", app)

@@ -157,6 +157,7 @@ class Strand:
         "_pool",
         "_running",
         "preferred",
+        "serves",
     )
 
     def __init__(self, pool: Pool) -> None:
@@ -171,6 +172,8 @@ class Strand:
         self._entered: list[Worker] = []
         self._holding: list[Worker] = []
         self.preferred: Worker | None = None
+        self.serves: bool = False
+        """Whether a consumer serves the connection already; others that it calls are part of it."""
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         future: Future[T] = Future()

@@ -9,6 +9,7 @@ from channels.consumer import AsyncConsumer
 from channels.db import aclose_old_connections
 from channels.exceptions import StopConsumer
 from channels.gate import CLOSED, OPEN
+from channels.limits.door import answer, report
 from channels.typing import Message
 
 __all__ = ["AsyncHttpConsumer", "BodyTypeError", "aclose_old_connections"]
@@ -50,6 +51,7 @@ class AsyncHttpConsumer(AsyncConsumer):
 
     def _begin_connection(self) -> None:
         self.body = []
+        self._body_bytes = 0
         self._handling = None
 
     async def handle(self, body: bytes) -> None:
@@ -102,6 +104,11 @@ class AsyncHttpConsumer(AsyncConsumer):
         self._connection.owe("http.disconnect")
         if "body" in message:
             self.body.append(message["body"])
+            self._body_bytes += len(message["body"])
+            most = self._limits.body_bytes
+            if most is not None and self._body_bytes > most:
+                await self._refuse_body()
+                return
         if not message.get("more_body"):
             self._handling = self._connection.start(self._handle)
 
@@ -116,6 +123,12 @@ class AsyncHttpConsumer(AsyncConsumer):
                 await asyncio.wait([self._handling])
         finally:
             await self.disconnect()
+        raise StopConsumer
+
+    async def _refuse_body(self) -> None:
+        self.body = []
+        report(self.scope, self._limits, "body_bytes")
+        await answer(self._connection.gate.send, 413, "Request body too large")
         raise StopConsumer
 
     async def _handle(self) -> None:

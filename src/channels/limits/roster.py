@@ -1,0 +1,44 @@
+"""Who is connected, by user and by address: to count them and to find them again. Pure."""
+
+import threading
+from collections.abc import Hashable
+from typing import Generic, TypeVar
+
+T = TypeVar("T", bound=Hashable)
+
+
+class Roster(Generic[T]):
+    """Sets of connections by key. May be used from any thread; a key is there while it has any."""
+
+    def __init__(self) -> None:
+        self._present: dict[Hashable, set[T]] = {}
+        self._lock = threading.Lock()
+
+    def enter(self, key: Hashable, connection: T, most: int | None) -> bool:
+        """Add a connection, unless there are ``most`` already."""
+        with self._lock:
+            present = self._present.get(key)
+            if present is None:
+                self._present[key] = {connection}
+            elif most is not None and len(present) >= most:
+                return False
+            else:
+                present.add(connection)
+            return True
+
+    def leave(self, key: Hashable, connection: T) -> None:
+        """Remove a connection; silent where it is not."""
+        with self._lock:
+            present = self._present.get(key)
+            if present is not None:
+                present.discard(connection)
+                if not present:
+                    del self._present[key]
+
+    def present(self, key: Hashable) -> list[T]:
+        """Those that are there now."""
+        with self._lock:
+            return list(self._present.get(key, ()))
+
+    def __len__(self) -> int:
+        return len(self._present)

@@ -1,0 +1,14 @@
+"""What every test of limits needs: nobody said anything in the log before it."""
+
+import pytest
+
+from channels.limits import door
+from channels.limits.rejections import Rejections
+
+
+@pytest.fixture(autouse=True)
+def rejections(monkeypatch: pytest.MonkeyPatch) -> Rejections:
+    """Counts of this test alone."""
+    fresh = Rejections()
+    monkeypatch.setattr(door, "rejections", fresh)
+    return fresh

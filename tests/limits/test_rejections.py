@@ -1,0 +1,41 @@
+"""What is said of rejections, and how often."""
+
+import pytest
+
+from channels.limits.rejections import Rejections, shown
+
+
+def test_one_line_each_interval_with_the_count(caplog: pytest.LogCaptureFixture) -> None:
+    now = 0.0
+    asked = []
+
+    def who() -> str:
+        asked.append(now)
+        return f"somebody at {now:g}"
+
+    rejections = Rejections(interval=60, clock=lambda: now)
+    for moment in (0, 1, 59, 60, 61, 130):
+        now = moment
+        rejections.note("size", "size=3", who)
+    assert caplog.messages == [
+        "Limit size=3 (somebody at 0). 1 such since the last line.",
+        "Limit size=3 (somebody at 60). 3 such since the last line.",
+        "Limit size=3 (somebody at 130). 2 such since the last line.",
+    ]
+    assert asked == [0, 60, 130], "nobody is described for nothing"
+    assert rejections.counts == {"size": 6}
+
+
+def test_each_limit_has_lines_of_its_own(caplog: pytest.LogCaptureFixture) -> None:
+    rejections = Rejections(clock=lambda: 0.0)
+    for limit in ("a", "b", "a", "b"):
+        rejections.note(limit, limit, lambda: "x")
+    assert caplog.messages == [f"Limit {limit} (x). 1 such since the last line." for limit in "ab"]
+
+
+@pytest.mark.parametrize("text", ["a\nb", "a\r\nb", "\x1b[2J", "\u2028", "\x85", "a" * 10_000, 5])
+def test_nothing_splits_a_line(text: object) -> None:
+    line = shown(text)
+    assert len(line) <= 200
+    assert len(line.splitlines()) == 1
+    assert line.isprintable()
