@@ -25,6 +25,7 @@ from django.utils.functional import LazyObject, empty
 
 from channels.begun import Begun, begin
 from channels.denial import deny
+from channels.doorbell import Doorbell
 from channels.exceptions import StopConsumer
 from channels.gate import OPEN, WAITING, Gate
 from channels.live import live_here
@@ -59,19 +60,21 @@ class Connection:
     """Drives a consumer through one connection.
 
     Args:
-        consumer: whose ``dispatch`` runs the handler of an event.
+        consumer: whose connection it is.
+        dispatch: runs the handler of an event.
         takes_frames: whether a layer message of type ``websocket.send`` goes to the client without
             asking ``dispatch``.
         tidy: closes old database connections; called after a handler that used sync code.
     """
 
     __slots__ = (
-        "_arrival",
         "_begun",
+        "_bell",
         "_client_context",
         "_client_task",
         "_client_waits",
         "_consumer",
+        "_dispatch",
         "_ended",
         "_ending",
         "_failure",
@@ -105,6 +108,7 @@ class Connection:
         receive: Receive,
         send: Send,
         *,
+        dispatch: Callable[[Message], Awaitable[Any]],
         takes_frames: bool,
         tidy: Callable[[], Awaitable[None]],
     ) -> None:
@@ -116,6 +120,7 @@ class Connection:
         self.meter: Meter | None = None
         """Looks at every event of the client before its handler does; set before run()."""
         self._consumer = consumer
+        self._dispatch = dispatch
         self._receive = receive
         self._takes_frames = takes_frames
         self._tidy = tidy
@@ -123,7 +128,7 @@ class Connection:
         self._waiting_thread = waiting_thread()
         self._turn = Turn()
         self._inbox: Inbox | None = None
-        self._arrival: asyncio.Future[None] | None = None
+        self._bell: Doorbell | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._client_task: asyncio.Task[Any] | None = None
         self._client_waits = False
@@ -260,7 +265,7 @@ class Connection:
     # The client lane.
 
     async def _follow_client(self) -> None:
-        receive, turn, meter = self._receive, self._turn, self.meter
+        receive, turn, meter, strand = self._receive, self._turn, self.meter, self._strand
         while self._failure is None:
             self._client_waits = True
             message = await receive()
@@ -270,10 +275,13 @@ class Connection:
                 await turn.take()
             turn.taken = True
             self._client_waits = False
-            self._adopt_layer_context()
+            if self._layer_ran:
+                self._adopt_layer_context()
             try:
                 await self._handle(message)
             finally:
+                if strand is not None and strand.used:
+                    await self._tidy()
                 if self._client_context is not None or self._layer_context is not None:
                     self._client_context = contextvars.copy_context()
                 turn.give_back()
@@ -286,32 +294,29 @@ class Connection:
         raise self._failure
 
     def _adopt_layer_context(self) -> None:
-        if self._layer_ran:
-            self._layer_ran = False
-            _adopt(self._layer_context)
+        self._layer_ran = False
+        _adopt(self._layer_context)
 
-    async def _handle(self, message: Message) -> None:
+    def _handle(self, message: Message) -> Awaitable[Any]:
+        """Run the handler of one event. The caller has the turn, and tidies up."""
+        # Not a coroutine of its own: this is the path of every event.
         kind = message.get("type")
         if kind in BOUNDARIES:
             self._note(kind)
-        try:
-            try:
-                await self._consumer.dispatch(message)
-            except Exception:
-                await self._flush_after_failure()
-                raise
-            if self.outbox is not None:
-                await self.outbox.flush()
-        finally:
-            if self._strand is not None and self._strand.used:
-                await self._tidy()
+        if self.outbox is None:
+            return self._dispatch(message)
+        return self._handle_and_flush(message, self.outbox)
 
-    async def _flush_after_failure(self) -> None:
-        if self.outbox is not None:
+    async def _handle_and_flush(self, message: Message, outbox: "Outbox") -> None:
+        try:
+            await self._dispatch(message)
+        except Exception:
             try:
-                await self.outbox.flush()
+                await outbox.flush()
             except Exception as error:
                 _log_lost(error)
+            raise
+        await outbox.flush()
 
     def _note(self, kind: str) -> None:
         """Keep account of what the consumer has been told."""
@@ -328,10 +333,10 @@ class Connection:
     def _wake(self) -> None:
         """A message was put into the mailbox. Called on this loop, in the sender's context."""
         self._layer_ready = True
-        arrival = self._arrival
-        if arrival is not None:
-            if not (arrival.done() or (self._takes_frames and self._send_frames())):
-                arrival.set_result(None)
+        bell = self._bell
+        if bell is not None:
+            if bell.waiting and not (self._takes_frames and self._send_frames()):
+                bell.ring()
         elif self._layer_context is None and not (self._ended or self._ending):
             # The last two, because another thread's call may come after the end.
             self._start_layer_lane(self._follow_inbox)
@@ -371,8 +376,9 @@ class Connection:
         self._tasks.append(self._layer_lane)
 
     async def _follow_inbox(self) -> None:
-        inbox, turn = self._inbox, self._turn
+        inbox, turn, strand = self._inbox, self._turn, self._strand
         assert inbox is not None, "the lane is started by the inbox"
+        bell = self._bell = Doorbell(self.loop)
         while True:
             if turn.taken:
                 await turn.take()
@@ -385,15 +391,16 @@ class Connection:
                     if self._ended:
                         raise StopConsumer
             finally:
+                if strand is not None and strand.used:
+                    await self._tidy()
                 turn.give_back()
             if not inbox.empty():
                 # A consumer that sends messages to itself does not keep the loop to itself.
                 await asyncio.sleep(0)
                 continue
             self._layer_ready = False
-            self._arrival = self.loop.create_future()
             try:
-                await self._arrival
+                await bell
             except asyncio.CancelledError as cancelled:
                 if self._begun is None:
                     raise
@@ -424,6 +431,8 @@ class Connection:
                 if self._ended:
                     raise StopConsumer
             finally:
+                if self._strand is not None and self._strand.used:
+                    await self._tidy()
                 self._turn.give_back()
 
     def _deliver(self, message: Message) -> Awaitable[Any]:
@@ -525,9 +534,14 @@ class Connection:
         event: Message = {"type": ending}
         if ending == "websocket.disconnect":
             event |= {"code": code, "reason": reason}
-        self._adopt_layer_context()
+        if self._layer_ran:
+            self._adopt_layer_context()
         try:
-            await self._handle(event)
+            try:
+                await self._handle(event)
+            finally:
+                if self._strand is not None and self._strand.used:
+                    await self._tidy()
         except StopConsumer:
             return None
         except Exception as error:

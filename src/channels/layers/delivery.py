@@ -10,7 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from channels.layers.deadlines import Deadlines
 from channels.layers.drops import Drops
@@ -23,6 +23,10 @@ class Reader(NamedTuple):
 
     loop: asyncio.AbstractEventLoop
     wake: Callable[[], None]
+
+
+Awake: TypeAlias = dict[asyncio.AbstractEventLoop, list[Callable[[], None]]]
+"""Whom to call on each loop."""
 
 
 class Box(Mailbox[Snapshot]):
@@ -97,7 +101,7 @@ class Delivery:
         channels: Iterable[str],
         snapshot: Snapshot,
         leave_out: Callable[[str], bool] | None = None,
-    ) -> tuple[list[str], list[Reader]]:
+    ) -> tuple[list[str], Awake]:
         """Put a message into many mailboxes; return the channels that were full, and the readers to
         :meth:`wake` once the lock is free again. Call it with the lock.
 
@@ -106,18 +110,25 @@ class Delivery:
         """
         now = self._clock()
         expires_at = now + self._expiry
+        item = (expires_at, snapshot)
         full: list[str] = []
-        awake: list[Reader] = []
+        awake: Awake = {}
+        last_loop: asyncio.AbstractEventLoop | None = None
+        calls: list[Callable[[], None]] = []
         unread = 0
         find = self.boxes.get
         for channel in channels:
             box = find(channel)
-            if box is not None and box.listener is not None and not box.waiters:
+            if box is not None and (listener := box.listener) is not None and not box.waiters:
                 # A consumer's mailbox that has room: the path of all members of a large room.
                 items = box.items
                 if len(items) < box.capacity:
-                    items.append((expires_at, snapshot))
-                    awake.append(box.listener)
+                    items.append(item)
+                    loop, call = listener
+                    if loop is not last_loop:
+                        calls = awake.setdefault(loop, [])
+                        last_loop = loop
+                    calls.append(call)
                     continue
             if (
                 leave_out is not None
@@ -133,31 +144,30 @@ class Delivery:
                 continue
             reader = box.next_reader(now)
             if reader is not None:
-                awake.append(reader)
+                awake.setdefault(reader.loop, []).append(reader.wake)
             else:
                 unread += 1
                 self._unread.watch(channel, now)
         self._sweep(now, 2 * (unread + 1))
         return full, awake
 
-    def wake(self, readers: list[Reader]) -> None:
+    def wake(self, awake: Awake) -> None:
         """Call each reader on its loop, with one callback for each loop.
 
         Call it without the lock: the readers' code is not ours.
         """
-        if not readers:
+        if not awake:
             return
         try:
             here = asyncio.get_running_loop()
         except RuntimeError:
             here = None
-        for loop in {reader.loop for reader in readers}:
-            sleepers = [reader.wake for reader in readers if reader.loop is loop]
+        for loop, calls in awake.items():
             # In the loop's next round, here as elsewhere: a send runs nothing of its receivers, and
             # an event of a client that is ready by now comes first.
             call_soon = loop.call_soon if loop is here else loop.call_soon_threadsafe
             try:
-                call_soon(_wake_all, sleepers)
+                call_soon(_wake_all, calls)
             except RuntimeError:
                 self._forget_loop(loop)
 
@@ -286,7 +296,7 @@ class Delivery:
                 successor = box.next_reader(now)
             self._settle(channel, box, now)
         if successor is not None:
-            self.wake([successor])
+            self.wake({successor.loop: [successor.wake]})
 
     def _forget_loop(self, loop: asyncio.AbstractEventLoop) -> None:
         """A loop was closed with readers on it: what they were told of is for others.
@@ -294,7 +304,7 @@ class Delivery:
         Looks at every mailbox, but only once for each loop that ends this way.
         """
         now = self._clock()
-        awake = []
+        awake: Awake = {}
         with self.lock:
             for channel, box in list(self.boxes.items()):
                 box.leave(loop)
@@ -302,7 +312,7 @@ class Delivery:
                     reader = box.next_reader(now)
                     if reader is None:
                         break
-                    awake.append(reader)
+                    awake.setdefault(reader.loop, []).append(reader.wake)
                 self._settle(channel, box, now)
         self.wake(awake)
 
@@ -312,8 +322,8 @@ def _resolve(future: "asyncio.Future[None]") -> None:
         future.set_result(None)
 
 
-def _wake_all(sleepers: list[Callable[[], None]]) -> None:
-    for wake in sleepers:
+def _wake_all(calls: list[Callable[[], None]]) -> None:
+    for wake in calls:
         try:
             wake()
         except Exception as error:

@@ -152,9 +152,9 @@ class InMemoryChannelLayer(BaseChannelLayer):
             self._end_leases(now)
             self._end_logs(now)
             position = self._log(group, now).append(snapshot, now)
-            members = [
-                channel for channel in self._memberships.members(group) if channel not in excluded
-            ]
+            members = list(self._memberships.members(group))
+            if excluded:
+                members = [channel for channel in members if channel not in excluded]
             if recorded:
                 members = [channel for channel in members if not is_over(channel)]
             else:
@@ -282,31 +282,35 @@ class _Inbox:
         self._listener = box.listener
 
     def take(self, kind: str | None = None) -> Snapshot | None:
-        items = self._items
-        # This is the path of every message to a consumer, so it asks nothing twice. What comes at
-        # the moment in which the mailbox is found empty is announced after it.
-        if not items:
+        # The path of every message to a consumer. It needs no lock: what is taken is taken in one
+        # step, and nobody but the owner, who is here, and receive() takes from this end. What comes
+        # at the moment in which the mailbox is found empty is announced after it.
+        try:
+            item = self._items.popleft()
+        except IndexError:
             return None
-        with self._lock:
-            if not items:
-                return None  # another thread dropped them meanwhile
-            expires_at, snapshot = items[0]
-            if expires_at > self._clock():
-                if kind is not None and snapshot.type != kind:
-                    return None
-                items.popleft()
-                return snapshot
-            self._drop_expired()
-        self._layer.drops.report()  # without the lock: a log handler may send to this layer
-        return self.take(kind)
+        expires_at, snapshot = item
+        if expires_at <= self._clock():
+            return self._take_after_expired(item, kind)
+        if kind is not None and snapshot.type != kind:
+            self._items.appendleft(item)
+            return None
+        return snapshot
 
     def empty(self) -> bool:
         return not self._items
 
-    def _drop_expired(self) -> None:
-        self._box.drop_expired(self._clock())
-        self._layer.drops.count("expired", self._box.expired, f"channel {self._channel!r}")
-        self._box.expired = 0
+    def _take_after_expired(
+        self, item: tuple[float, Snapshot], kind: str | None
+    ) -> Snapshot | None:
+        drops, box = self._layer.drops, self._box
+        with self._lock:
+            self._items.appendleft(item)
+            box.drop_expired(self._clock())
+            drops.count("expired", box.expired, f"channel {self._channel!r}")
+            box.expired = 0
+        drops.report()  # without the lock: a log handler may send to this layer
+        return self.take(kind)
 
     def count_drop(self, reason: str) -> None:
         self._layer.drops.count(reason)
