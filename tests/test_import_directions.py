@@ -19,6 +19,7 @@ RANKS: list[tuple[str, list[str]]] = [
             "channels.alarms",
             "channels.begun",
             "channels.denial",
+            "channels.doorbell",
             "channels.dotted_path",
             "channels.gate",
             "channels.layers.deadlines",

@@ -20,29 +20,30 @@ class Doorbell:
     an awaited object), but it keeps nothing: a ring that nobody waits for is no ring.
     """
 
-    __slots__ = ("_asyncio_future_blocking", "_cancelled", "_context", "_loop", "_wake_up")
+    __slots__ = ("_asyncio_future_blocking", "_cancelled", "_loop", "_run", "_wake_up")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._asyncio_future_blocking: bool = False
         self._cancelled: BaseException | None = None
-        self._context: contextvars.Context | None = None
         self._loop = loop
+        self._run: Callable[..., object] | None = None
+        """Runs :attr:`_wake_up` in the task's context; there while a task waits."""
         self._wake_up: Callable[[Any], object] | None = None
 
     @property
     def waiting(self) -> bool:
         """Whether a task is parked here."""
-        return self._wake_up is not None and self._cancelled is None
+        return self._run is not None and self._cancelled is None
 
     def ring(self) -> None:
         """Let the task that waits, if there is one, make its next step.
 
         Call it from a callback of the loop and never inside a task.
         """
-        wake_up = self._wake_up
-        if wake_up is not None:
-            self._wake_up = None
-            self._context.run(wake_up, self)
+        run = self._run
+        if run is not None:
+            self._run = None
+            run(self._wake_up, self)
 
     def __await__(self) -> Generator[Any, None, None]:
         self._asyncio_future_blocking = True
@@ -57,11 +58,11 @@ class Doorbell:
         self, wake_up: Callable[[Any], object], *, context: contextvars.Context
     ) -> None:
         self._wake_up = wake_up
-        self._context = context
+        self._run = context.run
 
     def cancel(self, msg: Any = None) -> bool:
         """The task is cancelled: it wakes in the loop's next round, as from a cancelled future."""
-        if self._wake_up is None or self._cancelled is not None:
+        if not self.waiting:
             return False
         self._cancelled = asyncio.CancelledError() if msg is None else asyncio.CancelledError(msg)
         self._loop.call_soon(self.ring)
