@@ -8,6 +8,7 @@
     ├── AcceptConnection, DenyConnection  answers of connect()
     ├── ChannelFull                       the channel named by send() is at its capacity
     ├── MessageTooLarge                   a layer refuses the message for its size
+    ├── BrokerUnavailableError (ConnectionError)  the broker did not answer in time
     ├── UnreadableMessageError (ValueError)   bytes from the broker are not a message
     └── StopConsumer                      the consumer is done
 """
@@ -42,6 +43,14 @@ class ChannelFull(Exception):  # noqa: N818 - upstream's name
 
 class MessageTooLarge(Exception):  # noqa: N818 - upstream's name
     """Raised by ``layer.send()`` and ``group_send()``: the message is too large for the layer."""
+
+
+class BrokerUnavailableError(ConnectionError):
+    """Raised by the methods of a layer: its broker did not do what was asked, in the time there was.
+
+    What was asked may have been done nevertheless: a message that was being sent may arrive.
+    ``receive()`` never raises it.
+    """
 
 
 class UnreadableMessageError(ValueError):

@@ -1,0 +1,15 @@
+"""The channel layer over Redis and Valkey: the only place that imports their driver."""
+
+try:
+    import hiredis  # noqa: F401  # pyright: ignore[reportUnusedImport]
+    import redis  # noqa: F401  # pyright: ignore[reportUnusedImport]
+except ImportError as error:
+    raise ImportError(
+        f"The Redis channel layer needs the package {error.name!r}. Install it with: "
+        "pip install 'raceway[redis]'",
+        name=error.name,
+    ) from error
+
+from channels.layers.redis.layer import RedisChannelLayer
+
+__all__ = ["RedisChannelLayer"]
