@@ -10,6 +10,7 @@ from channels.layers.base import BaseChannelLayer
 from channels.layers.log import Position
 from channels.layers.manager import ChannelLayerManager
 from channels.layers.memory import InMemoryChannelLayer
+from channels.layers.sync import SyncLayer
 from channels.missing_app import register_check
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "ChannelLayerManager",
     "InMemoryChannelLayer",
     "Position",
+    "SyncLayer",
     "channel_layers",
     "get_channel_layer",
 ]
