@@ -34,8 +34,8 @@ def test_the_handler_of_a_type(kind: str, name: str) -> None:
 @pytest.mark.parametrize(
     ("message", "text", "note"),
     [
-        ({}, "Incoming message has no 'type' attribute", "It is {}; add a 'type'"),
-        ({"a": 1}, "Incoming message has no 'type' attribute", "{'a': 1}"),
+        ({}, "Incoming message has no 'type' attribute", "Its keys are []; add a 'type'"),
+        ({"a": 1}, "Incoming message has no 'type' attribute", "['a']"),
         ({"type": "_x"}, "Malformed type in message (leading underscore)", "'_x'"),
         ({"type": ".x"}, "Malformed type in message (leading underscore)", "'.x'"),
     ],
@@ -58,10 +58,20 @@ async def test_a_type_that_is_not_a_string(kind: Any) -> None:
             await client.ended()
 
 
-def test_what_came_is_shortened_in_the_error() -> None:
+def test_the_error_shows_keys_and_no_content() -> None:
     with pytest.raises(ValueError) as caught:
-        get_handler_name({"payload": "x" * 100_000})
+        get_handler_name({"password": "secret"} | {f"key {n}": n for n in range(10_000)})
+    assert "password" in caught.value.__notes__[0]
+    assert "secret" not in caught.value.__notes__[0]
     assert len(caught.value.__notes__[0]) < 1000
+
+
+async def test_a_type_that_splits_lines_does_not_split_the_log() -> None:
+    async with Client(AsyncConsumer(), {"type": "a\nCRITICAL forged"}) as client:
+        with pytest.raises(ValueError) as caught:
+            await client.ended()
+    assert str(caught.value) == r"No handler for message type 'a\nCRITICAL forged'"
+    assert all("\n" not in note for note in caught.value.__notes__)
 
 
 @pytest.mark.parametrize("plain", [AsyncConsumer, SyncConsumer])

@@ -29,6 +29,7 @@ from channels.doorbell import Doorbell
 from channels.exceptions import StopConsumer
 from channels.gate import OPEN, WAITING, Gate
 from channels.live import live_here
+from channels.statistics import count
 from channels.threads import Strand, current_strand, restore_waiting_thread, waiting_thread
 from channels.turn import Turn
 from channels.typing import Message, Receive, Scope, Send
@@ -322,10 +323,12 @@ class Connection:
         """Keep account of what the consumer has been told."""
         if kind == "websocket.connect":
             self._owed = "websocket.disconnect"
+            count("connections.opened")
             return
         self._owed = None
         self._ended = True
         if kind == "websocket.disconnect":
+            count("connections.ended")
             self.gate.close()
 
     # The layer lane.

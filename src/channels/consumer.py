@@ -63,7 +63,7 @@ MOST_HANDLER_NAMES = 1000
 def _new_handler_name(message: Message) -> str:
     if "type" not in message:
         missing = ValueError("Incoming message has no 'type' attribute")
-        missing.add_note(f"It is {message!r:.500}; add a 'type' such as 'chat.message'.")
+        missing.add_note(f"Its keys are {[*message]!r:.200}; add a 'type' such as 'chat.message'.")
         raise missing
     kind = message["type"]
     if not isinstance(kind, str):
@@ -301,11 +301,16 @@ def fallback_handler(consumer: AsyncConsumer, message: Message) -> Callable[[Mes
         # A finished frame that a dispatch of somebody else's wanted to see first.
         send_frame = connection.gate.send_frame
         return async_to_sync(send_frame) if consumer._sync else send_frame  # pyright: ignore[reportPrivateUsage]
-    unknown = ValueError(f"No handler for message type {message['type']}")
-    unknown.add_note(
-        f"Define {type(consumer).__qualname__}.{get_handler_name(message)}(self, event), or send "
-        "messages of a type that it handles."
-    )
+    kind = message["type"]
+    # A type may be made of what a client sent, and one error is to be one line of a log.
+    shown = kind if kind.isprintable() else repr(kind)
+    unknown = ValueError(f"No handler for message type {shown}")
+    name = get_handler_name(message)
+    if name.isidentifier():
+        cure = f"Define {type(consumer).__qualname__}.{name}(self, event), or send"
+    else:
+        cure = f"No method of {type(consumer).__qualname__} can have that name; send"
+    unknown.add_note(f"{cure} messages of a type that it handles.")
     raise unknown
 
 

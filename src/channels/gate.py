@@ -11,7 +11,9 @@ from typing import Any
 
 from asgiref.sync import markcoroutinefunction
 
+from channels.statistics import count
 from channels.typing import Message, Send
+from channels.wire import encodable, prepared
 
 logger: logging.Logger = logging.getLogger("django.channels")
 
@@ -47,6 +49,8 @@ class Gate:
     client's departure or the last part of a response everything is. A dropped event is one DEBUG
     line and answers ``False``; what is passed on answers what the server answers, ``None``.
 
+    What no server could encode is mended or refused here, see :mod:`channels.wire`.
+
     Args:
         send: the server's.
         count_drop: called for each finished frame that comes too late.
@@ -69,9 +73,13 @@ class Gate:
         # No coroutine of our own for what passes: this is the path of every message.
         kind = message.get("type")
         if kind == "websocket.send" and self.state is not CLOSED:
+            text = message.get("text")
+            if isinstance(text, str) and not text.isascii() and encodable(text) is not text:
+                message = {**message, "text": encodable(text)}
             return self._send(message)
         if self._is_late(kind):
             return self._drop(message)
+        message = prepared(message)
         self._note(kind, message)
         if kind == "websocket.accept" and self._held is not None:
             held, self._held = self._held, None
@@ -107,6 +115,7 @@ class Gate:
         more = bool(message.get("more_body", False))
         if kind == "websocket.accept":
             self.state = OPEN
+            count("connections.accepted")
         elif kind == "http.response.start":
             self.state = OPEN
             self.is_event_stream = is_event_stream(message)

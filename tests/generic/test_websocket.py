@@ -256,9 +256,9 @@ async def test_a_group_that_cannot_be_joined_ends_the_connection_once(
 @pytest.mark.parametrize(
     ("event", "note"),
     [
-        ({"type": "websocket.receive", "text": "{no"}, "'{no', which is not JSON"),
+        ({"type": "websocket.receive", "text": "{no"}, "3 characters that are not JSON"),
         ({"type": "websocket.receive", "text": ""}, "an empty text frame"),
-        ({"type": "websocket.receive", "bytes": b"{}"}, "a binary frame, b'{}'"),
+        ({"type": "websocket.receive", "bytes": b"{}"}, "a binary frame of 2 bytes"),
     ],
 )
 async def test_bad_frames_of_one_client_end_its_connection_alone(

@@ -96,7 +96,11 @@ def refuse_frame(text_data: str | None, bytes_data: bytes | None) -> NoReturn:
         ValueError: always.
     """
     error = ValueError("No text section for incoming WebSocket frame!")
-    came = "an empty text frame" if text_data == "" else f"a binary frame, {bytes_data!r:.200}"
+    came = (
+        "an empty text frame"
+        if text_data == ""
+        else f"a binary frame of {len(bytes_data or b'')} bytes"
+    )
     error.add_note(
         f"The client sent {came}; JSON comes in text frames. Override receive() to take others."
     )
@@ -104,8 +108,11 @@ def refuse_frame(text_data: str | None, bytes_data: bytes | None) -> NoReturn:
 
 
 def explain_bad_json(error: ValueError, text_data: str) -> None:
-    """Add to a decoding error what came and what can be done."""
+    """Add to a decoding error what came and what can be done.
+
+    Nothing of the text itself: it may be a form with a password, and errors are logged.
+    """
     error.add_note(
-        f"The client sent {text_data!r:.200}, which is not JSON. Override decode_json() to answer "
-        "it instead of closing the connection."
+        f"The client sent {len(text_data)} characters that are not JSON. Override decode_json() to "
+        "answer them instead of closing the connection."
     )

@@ -260,7 +260,10 @@ class BaseChannelLayer:
         """
         if not isinstance(message, dict):
             wrong = MessageTypeError(text)
-            wrong.add_note(f"It is {message!r:.200}; send a dict with a 'type' key.")
+            # Not the value: messages hold what users wrote, and errors are logged.
+            wrong.add_note(
+                f"It is of type {type(message).__name__}; send a dict with a 'type' key."
+            )
             raise wrong
         if "__asgi_channel__" in message:
             raise ReservedKeyError(
