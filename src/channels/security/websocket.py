@@ -132,6 +132,9 @@ class WebsocketDenier(AsyncWebsocketConsumer):
 
 def _parsed(url: str) -> ParseResult:
     """The parts of an origin or a pattern; all of them are empty where it cannot be taken apart."""
+    if not url.isprintable() or " " in url:
+        # urlparse() overlooks some of these, and no browser sends any.
+        return urlparse("")
     try:
         parsed = urlparse(url)
         _ = parsed.port  # raises where it is no number between 0 and 65535

@@ -179,8 +179,9 @@ def printable(text: str) -> str:
 def _path(scope: Scope) -> str:
     """The path as the client wrote it, percent signs and all."""
     raw = scope.get("raw_path")
-    path = raw.decode("latin-1") if raw is not None else quote(scope["path"])
-    return printable(path)
+    if raw is None:
+        return printable(quote(scope["path"], errors="surrogatepass"))
+    return printable(raw.decode("latin-1"))
 
 
 def _query(scope: Scope) -> str:
