@@ -118,6 +118,24 @@ def test_forms_of_our_own(
     assert made(entry) == (kind, known)
 
 
+@pytest.mark.parametrize(
+    ("entry", "db"),
+    [
+        ("redis://h", 0),
+        ("redis://h/3", 3),
+        ({"host": "h", "db": "4"}, 4),
+        ({"cluster": ["redis://h"]}, 0),
+    ],
+)
+def test_the_number_of_the_database(entry: Any, db: int) -> None:
+    assert parse(entry).db == db
+
+
+@pytest.mark.parametrize("protocol", [2, 3])
+def test_the_layer_speaks_one_protocol(protocol: int) -> None:
+    assert parse({"host": "h", "protocol": protocol}).connection().protocol == 2
+
+
 @pytest.mark.parametrize("hosts", [None, [], ()])
 def test_no_hosts_mean_the_server_on_this_machine(hosts: Any) -> None:
     (host,) = parse_hosts(hosts)
@@ -309,6 +327,8 @@ def test_hosts_has_to_be_a_list(hosts: Any) -> None:
         ({"address": 5}, r"hosts\[1\]\['address'\] is a int"),
         ({"address": "rediss://h", "ssl": False}, "rediss:// address and 'ssl': False"),
         ({"path": "/s", "ssl": True}, "'ssl' where there is no TLS"),
+        ({"host": "h", "db": "secret"}, "a 'db' that is not a number"),
+        ({"host": "h", "db": -1}, "a 'db' that is not a number"),
         ({"host": "h", "connection_class": dict}, "'connection_class' that is none of redis.asyn"),
     ],
 )

@@ -49,6 +49,7 @@ WITHOUT_EFFECT = frozenset(
         "is_master",
         "max_connections",
         "parser_class",
+        "protocol",
         "retry",
         "retry_on_error",
         "retry_on_timeout",
@@ -294,6 +295,8 @@ class _Entry:
         """Take out what has no effect and refuse what a connection does not know."""
         for key in WITHOUT_EFFECT & options.keys():
             del options[key]
+        if not _is_database(options.get("db")):
+            raise self._wrong("has a 'db' that is not a number", "write 'db': 0")
         known = _parameters(connection_type)
         if known is None:
             return
@@ -312,6 +315,10 @@ class _Entry:
 
     def _wrong(self, what: str, cure: str) -> InvalidChannelLayerError:
         return InvalidChannelLayerError(f"{self._where} {what}; {cure}.")
+
+
+def _is_database(value: object) -> bool:
+    return value is None or (isinstance(value, int | str) and str(value).isdecimal())
 
 
 def _parameters(connection_type: type[AbstractConnection]) -> frozenset[str] | None:

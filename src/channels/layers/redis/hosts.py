@@ -31,6 +31,7 @@ class Host:
     Attributes:
         name: what logs and errors call it; without user and password.
         cluster: whether it is a Cluster. Its nodes after :attr:`seeds` have to be asked for.
+        db: the number of the database.
         seeds: addresses to begin with; of a Sentinel entry those of the Sentinels.
         master_name: what the Sentinels call the master; empty if there are none.
     """
@@ -40,6 +41,8 @@ class Host:
         "_sentinel_options",
         "_type",
         "cluster",
+        "db",
+        "db",
         "master_name",
         "name",
         "seeds",
@@ -57,6 +60,7 @@ class Host:
     ) -> None:
         self.seeds: tuple[Address, ...] = seeds
         self.cluster: bool = cluster
+        self.db: int = int(options.get("db") or 0)
         self.master_name: str = master_name
         self._type = connection_type
         self._options = dict(options)
@@ -124,7 +128,7 @@ class Host:
 
     async def _ask(self, address: Address) -> tuple[int, Address]:
         connection_type, options = self._sentinel_options
-        connection = _make(connection_type, address, {"protocol": 2, **options})
+        connection = _make(connection_type, address, options)
         limit = options.get("socket_connect_timeout") or SENTINEL_TIMEOUT
         try:
             async with asyncio.timeout(limit):
@@ -155,8 +159,7 @@ class Host:
             return f"{scheme}+cluster://{places}"
         if isinstance(self.seeds[0], str):
             scheme = "unix"
-        database = self._options.get("db") or 0
-        return f"{scheme}://{places}" + (f"/{database}" if database else "")
+        return f"{scheme}://{places}" + (f"/{self.db}" if self.db else "")
 
 
 def _make(
@@ -166,6 +169,8 @@ def _make(
         {"path": address} if isinstance(address, str) else {"host": address[0], "port": address[1]}
     )
     arguments: dict[str, Any] = {"socket_connect_timeout": CONNECT_TIMEOUT, **options, **where}
+    # Replies in one form, whatever the driver's default: RESP 2 can do all that the layer needs.
+    arguments["protocol"] = 2
     return connection_type(**arguments)
 
 
