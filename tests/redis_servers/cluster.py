@@ -1,6 +1,6 @@
 """A Cluster of three masters whose slots can be moved while it is used."""
 
-import secrets
+import itertools
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -14,15 +14,13 @@ NODES = 3
 
 
 class Node(Server):
-    """One master. The first file of its state is written for it: nobody has to meet anybody."""
+    """One master, alone until it meets the others."""
 
     def __init__(
         self, flavour: Flavour, tls: Authority | None, password: str | None, **options: str
     ) -> None:
-        self.id = secrets.token_hex(20)
         self.bus = free_port()
-        # What it is told of all nodes; in its later lives it knows better.
-        self.first_state = ""
+        self.id = ""
         settings = {
             "cluster-enabled": "yes",
             "cluster-port": str(self.bus),
@@ -34,22 +32,13 @@ class Node(Server):
             flavour, tls=tls, password=password, keeps_data=True, options=settings | options
         )
 
-    def reserve(self) -> None:
-        """Have a port before the start."""
-        self._take_ports()
-
-    def state_line(self, number: int, slots: range) -> str:
-        """How it stands in another's file of state."""
-        where = f"127.0.0.1:{self.port}@{self.bus}"
-        return f"{self.id} {where} master - 0 0 {number} connected {slots[0]}-{slots[-1]}\n"
-
-    def _launch(self) -> None:
-        state = self.directory / "nodes.conf"
-        if not state.exists():
-            state.write_text(
-                self.first_state.replace(f"@{self.bus} master", f"@{self.bus} myself,master")
-            )
-        super()._launch()
+    def found(self, epoch: int, slots: range) -> None:
+        """Make it the owner of ``slots``, in a Cluster of itself."""
+        self.start()
+        self.id = str(self.command("CLUSTER", "MYID"), "ascii")
+        # Two masters with the same epoch would first have to settle who is who.
+        self.command("CLUSTER", "SET-CONFIG-EPOCH", epoch)
+        self.command("CLUSTER", "ADDSLOTSRANGE", slots[0], slots[-1])
 
 
 class Cluster:
@@ -85,17 +74,11 @@ class Cluster:
                 stack.callback(node.remove)
 
     def _start(self) -> None:
-        for node in self.nodes:
-            node.reserve()
         bounds = [SLOTS * number // NODES for number in range(NODES + 1)]
-        state = "".join(
-            node.state_line(number + 1, range(bounds[number], bounds[number + 1]))
-            for number, node in enumerate(self.nodes)
-        )
-        for node in self.nodes:
-            node.first_state = f"{state}vars currentEpoch {NODES} lastVoteEpoch 0\n"
-        for node in self.nodes:
-            node.start()
+        for number, node in enumerate(self.nodes):
+            node.found(number + 1, range(bounds[number], bounds[number + 1]))
+        for one, other in itertools.permutations(self.nodes, 2):
+            one.command("CLUSTER", "MEET", "127.0.0.1", other.port, other.bus)
         self.wait_until_ok()
 
     @property
@@ -110,7 +93,9 @@ class Cluster:
         """Until every node says that the Cluster is whole."""
 
         def whole() -> bool:
-            return all(b"cluster_state:ok" in n.command("CLUSTER", "INFO") for n in self.nodes)
+            states = [n.command("CLUSTER", "INFO") for n in self.nodes]
+            known = f"cluster_known_nodes:{NODES}\r".encode()
+            return all(b"cluster_state:ok" in state and known in state for state in states)
 
         wait_until(
             whole, seconds, lambda: str([n.command("CLUSTER", "INFO") for n in self.nodes]), 0.02
@@ -138,6 +123,14 @@ class Cluster:
             move.keys()
         return move.target
 
+    def move_slot_at_once(self, slot: int, target: Node | None = None) -> Node:
+        """Move a slot as Valkey 9 does it itself: copied, and then handed over at once."""
+        source = self.owner(slot)
+        target = target or self.other_than(source)
+        source.command("CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", slot, slot, "NODE", target.id)
+        self._wait_until_known(slot, target)
+        return target
+
     @contextmanager
     def moving_slot(self, slot: int, target: Node | None = None) -> Iterator["Move"]:
         """Announce the move to both nodes; at the end of the block make ``target`` the owner.
@@ -153,7 +146,8 @@ class Cluster:
         # What was made meanwhile: a node that gives a slot away with keys in it would lose them.
         move.keys()
         # The target first: then there is an owner at any time.
-        for node in (target, source, *self.nodes):
+        rest = [node for node in self.nodes if node not in {source, target}]
+        for node in (target, source, *rest):
             if node.running:
                 node.command("CLUSTER", "SETSLOT", slot, "NODE", target.id)
         self._wait_until_known(slot, target)
