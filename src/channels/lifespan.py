@@ -4,7 +4,7 @@ import asyncio
 import logging
 from typing import Any
 
-from channels.draining.drain import drain
+from channels.draining.closing import drain
 from channels.draining.signals import DrainOnSignal
 from channels.layers import channel_layers
 from channels.live import live_here

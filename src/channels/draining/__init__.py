@@ -1,5 +1,5 @@
 """Ending a process that serves connections, without losing anybody."""
 
-from channels.draining.drain import Drained, drain
+from channels.draining.closing import Drained, drain
 
 __all__ = ["Drained", "drain"]

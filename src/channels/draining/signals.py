@@ -16,7 +16,7 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
-from channels.draining.drain import Drain, drain_deadline, drain_seconds
+from channels.draining.closing import Drain, drain_deadline, drain_seconds
 from channels.stop_signals import STOP_SIGNALS, end_process_within
 
 logger: logging.Logger = logging.getLogger("django.channels.drain")
