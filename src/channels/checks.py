@@ -14,11 +14,11 @@ from django.apps import AppConfig, apps
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register  # noqa: A004
 from django.core.exceptions import ImproperlyConfigured
-from django.utils.module_loading import import_string
 
 from channels import conf
 from channels.dotted_path import fault_without_import
 from channels.layers import InMemoryChannelLayer
+from channels.layers.backends import import_backend
 from channels.routing import get_default_application
 
 Check = Callable[..., list[CheckMessage]]
@@ -194,7 +194,7 @@ def _entry_errors(alias: Any, entry: Any) -> Iterator[Error]:
         return
     path = entry["BACKEND"]
     try:
-        backend = import_string(path)
+        backend = import_backend(path)
     except Exception as error:  # a module runs when it is imported
         yield _layer_error(
             f"{where}['BACKEND'] is {path!r}, which cannot be imported: {error!r}.",
@@ -284,7 +284,7 @@ def _in_memory_aliases() -> Iterator[Any]:
         return
     for alias, entry in layers.items():
         try:
-            backend = import_string(entry["BACKEND"])
+            backend = import_backend(entry["BACKEND"])
         except Exception:  # noqa: S112 - reported by check_channel_layers
             continue
         if isinstance(backend, type) and issubclass(backend, InMemoryChannelLayer):

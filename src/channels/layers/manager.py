@@ -6,9 +6,9 @@ from typing import Any
 
 from django.conf import settings
 from django.core.signals import setting_changed
-from django.utils.module_loading import import_string
 
 from channels.exceptions import InvalidChannelLayerError
+from channels.layers.backends import import_backend
 from channels.layers.forks import forget_after_fork
 
 
@@ -89,7 +89,7 @@ class ChannelLayerManager:
                 f"ROUTING key found for {name} - this is no longer needed in Channels 2."
             )
         try:
-            backend = import_string(entry["BACKEND"])
+            backend = import_backend(entry["BACKEND"])
         except ImportError as error:
             failed = InvalidChannelLayerError(
                 f"Cannot import BACKEND {entry['BACKEND']!r} specified for {name}"
