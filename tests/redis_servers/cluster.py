@@ -89,6 +89,16 @@ class Cluster:
     def addresses(self) -> list[tuple[str, int]]:
         return [("127.0.0.1", node.port) for node in self.nodes]
 
+    @property
+    def hosts(self) -> list[Any]:
+        """The setting for a layer on it, with the first two nodes to begin with."""
+        entry: dict[str, Any] = {"cluster": [list(address) for address in self.addresses()[:2]]}
+        if self.password is not None:
+            entry["password"] = self.password
+        if self.tls is not None:
+            entry |= {"ssl": True, "ssl_ca_certs": str(self.tls.authority)}
+        return [entry]
+
     def wait_until_ok(self, seconds: float = START_SECONDS) -> None:
         """Until every node says that the Cluster is whole."""
 

@@ -105,6 +105,16 @@ class SentinelSet:
         return [("127.0.0.1", sentinel.port) for sentinel in self.sentinels]
 
     @property
+    def hosts(self) -> list[Any]:
+        """The setting for a layer on the master, whichever it is."""
+        common: dict[str, Any] = {} if self.password is None else {"password": self.password}
+        if self.tls is not None:
+            common |= {"ssl": True, "ssl_ca_certs": str(self.tls.authority)}
+        sentinels = [list(address) for address in self.addresses()]
+        names = {"sentinels": sentinels, "master_name": self.service}
+        return [{**names, **common, "sentinel_kwargs": common}]
+
+    @property
     def master(self) -> Server:
         """The server that is the master by the word of most sentinels."""
         ports = [self._master_port(sentinel) for sentinel in self.sentinels if sentinel.running]

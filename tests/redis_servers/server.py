@@ -124,6 +124,13 @@ class Server:
         login = "" if self.password is None else f":{self.password}@"
         return f"{scheme}://{login}127.0.0.1:{self.port}/0"
 
+    @property
+    def hosts(self) -> list[Any]:
+        """The setting for a layer on it."""
+        if self.tls is None:
+            return [self.url]
+        return [{"address": self.url, "ssl_ca_certs": str(self.tls.authority)}]
+
     def __repr__(self) -> str:
         return f"<{self.flavour} on port {self.port} in {self.directory}>"
 
