@@ -19,12 +19,13 @@ class Loop:
     def time(self) -> float:
         return self.now
 
-    def call_at(self, when: float, call: Any) -> "Loop":
+    def call_at(self, when: float, call: Any, *, context: Any) -> "Loop":
+        assert len(context) == 0
         self.timers.append((when, call))
         return self
 
-    def call_later(self, delay: float, call: Any) -> "Loop":
-        return self.call_at(self.now + delay, call)
+    def call_later(self, delay: float, call: Any, *, context: Any) -> "Loop":
+        return self.call_at(self.now + delay, call, context=context)
 
     def cancel(self) -> None:
         self.timers.clear()

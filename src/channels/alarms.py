@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextvars import Context
 from typing import Generic, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -28,7 +29,8 @@ class Alarm(Generic[K]):
         loop = asyncio.get_running_loop()
         self._deadlines.watch(key, loop.time())
         if self._timer is None:
-            self._timer = loop.call_later(self._period, self._go_off)
+            # In a context of its own: it is nobody's in particular of those that are watched.
+            self._timer = loop.call_later(self._period, self._go_off, context=Context())
 
     def forget(self, key: K) -> None:
         """Do not ring for ``key``; silent where it is not under watch."""
@@ -47,7 +49,7 @@ class Alarm(Generic[K]):
             due.append(key)
         following = self._deadlines.next_due()
         if following is not None:
-            self._timer = loop.call_at(following, self._go_off)
+            self._timer = loop.call_at(following, self._go_off, context=Context())
         for key in due:
             self._ring(key)
 

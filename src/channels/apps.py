@@ -10,5 +10,7 @@ class ChannelsConfig(AppConfig):
 
     def ready(self) -> None:
         from channels.checks import register_checks
+        from channels.closing import listen_to_logouts
 
         register_checks()
+        listen_to_logouts()

@@ -19,6 +19,7 @@ from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.utils.crypto import constant_time_compare
 from django.utils.functional import LazyObject
 
+from channels.closing import note_user
 from channels.db import database_sync_to_async
 from channels.middleware import BaseMiddleware
 from channels.sessions import CookieMiddleware, SessionMiddleware
@@ -48,18 +49,30 @@ def get_user(scope: Scope) -> "AbstractBaseUser | AnonymousUser":
     from django.contrib.auth.models import AnonymousUser
 
     session = _session(scope, "Cannot find session in scope.")
-    try:
-        user_id = _get_user_session_key(session)
-        backend_path = session[BACKEND_SESSION_KEY]
-    except KeyError:
-        return AnonymousUser()
-    if backend_path not in settings.AUTHENTICATION_BACKENDS:
-        return AnonymousUser()
-    user: Any = load_backend(backend_path).get_user(user_id)
+    user = _user_of(session)
     if hasattr(user, "get_session_auth_hash") and not _verify_session(scope, session, user):
         session.flush()
         user = None
     return user or AnonymousUser()
+
+
+@database_sync_to_async
+def is_still_signed_in(scope: Scope) -> bool:
+    """Whether whoever came with this scope would still be let in as the same user.
+
+    The session is read again: it must be there, and carry the auth hash that the user has by now;
+    the user must be there, and active for the session's backend. Of a user whom no session signed
+    in (but a token, for example) only the row is looked at. Nothing is changed.
+    """
+    user: Any = scope.get("user")
+    session: Any = scope.get("session")
+    if session is None or SESSION_KEY not in session:
+        return _is_there(user)
+    fresh = session.__class__(session.session_key)
+    found = _user_of(fresh)
+    if found is None or found.pk != user.pk:
+        return False
+    return not hasattr(found, "get_session_auth_hash") or _hash_of(fresh, found) is not None
 
 
 @database_sync_to_async
@@ -91,6 +104,7 @@ def login(scope: Scope, user: "AbstractBaseUser | None", backend: str | None = N
     session[BACKEND_SESSION_KEY] = backend_path
     session[HASH_SESSION_KEY] = auth_hash
     scope["user"] = chosen
+    note_user(scope)
     user_logged_in.send(sender=chosen.__class__, request=None, user=chosen)
 
 
@@ -113,6 +127,7 @@ def logout(scope: Scope) -> None:
     session.flush()
     if "user" in scope:
         scope["user"] = AnonymousUser()
+        note_user(scope)
 
 
 class UserLazyObject(LazyUser):
@@ -191,23 +206,51 @@ def _session(scope: Mapping[str, Any], complaint: str) -> Any:
 
 def _verify_session(scope: Scope, session: Any, user: Any) -> bool:
     """Whether the session belongs to this user with this password and a secret key of ours."""
-    session_hash = session.get(HASH_SESSION_KEY)
-    if not session_hash:
+    good = _hash_of(session, user)
+    if good is None:
         return False
     current = user.get_session_auth_hash()
-    if constant_time_compare(session_hash, current):
+    if good == current:
         return True
-    if not any(
-        constant_time_compare(session_hash, fallback)
-        for fallback in user.get_session_auth_fallback_hash()
-    ):
-        return False
     if scope.get("type") != "websocket":
         # Django renews the key with the hash. A WebSocket cannot carry the new cookie: the browser
         # would be left with the key of a session that no longer exists.
         session.cycle_key()
     session[HASH_SESSION_KEY] = current
     return True
+
+
+def _hash_of(session: Any, user: Any) -> str | None:
+    """The auth hash of a session, if it is the user's, by the secret key or one of its fallbacks;
+    else ``None``."""
+    session_hash: str | None = session.get(HASH_SESSION_KEY)
+    if not session_hash:
+        return None
+    if constant_time_compare(session_hash, user.get_session_auth_hash()):
+        return session_hash
+    fallbacks = user.get_session_auth_fallback_hash()
+    good = any(constant_time_compare(session_hash, fallback) for fallback in fallbacks)
+    return session_hash if good else None
+
+
+def _user_of(session: Any) -> Any:
+    """The user whom a session names, by its backend; ``None`` if there is none."""
+    try:
+        user_id = _get_user_session_key(session)
+        backend_path = session[BACKEND_SESSION_KEY]
+    except KeyError:
+        return None
+    if backend_path not in settings.AUTHENTICATION_BACKENDS:
+        return None
+    return load_backend(backend_path).get_user(user_id)
+
+
+def _is_there(user: Any) -> bool:
+    manager: Any = getattr(type(user), "_default_manager", None)
+    if manager is None:
+        return True  # not of the database: nobody here knows more
+    row = manager.filter(pk=user.pk).first()
+    return row is not None and getattr(row, "is_active", True)
 
 
 def _prepare_session(session: Any, user: Any, auth_hash: str) -> None:

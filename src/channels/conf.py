@@ -57,6 +57,12 @@ FAST_JSON = "fast"
 STANDARD_JSON = "standard"
 
 KEYS: Mapping[str, Key] = {
+    "CLOSE_ON_LOGOUT": Key(
+        default=lambda: False,
+        accepts=lambda value: isinstance(value, bool),
+        wanted="True or False",
+        default_from="the default",
+    ),
     "DRAIN_DEADLINE_SECONDS": Key(
         default=lambda: 25.0,
         accepts=lambda value: value is None or (_is_seconds(value) and value > 0),
@@ -87,6 +93,12 @@ KEYS: Mapping[str, Key] = {
         wanted="a dictionary of limits",
         default_from="the default",
         faults=limit_faults,
+    ),
+    "REVALIDATE_SECONDS": Key(
+        default=lambda: None,
+        accepts=lambda value: value is None or (_is_seconds(value) and value > 0),
+        wanted="a number of seconds above 0, or None for never",
+        default_from="the default",
     ),
     "SYNC_THREADS": Key(
         default=_sync_threads_default,

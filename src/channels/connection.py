@@ -219,6 +219,7 @@ class Connection:
         """Run ``work()`` beside the handlers. If it raises, the connection ends with that; when the
         connection ends it is cancelled."""
         task = self.loop.create_task(self._guard(work))
+        self._tasks = [other for other in self._tasks if not other.done()]
         self._tasks.append(task)
         return task
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias, cast
 
 from asgiref.sync import async_to_sync, markcoroutinefunction
 
-from channels import DEFAULT_CHANNEL_LAYER
+from channels import DEFAULT_CHANNEL_LAYER, control
+from channels.closing import obey
 from channels.connection import ENDINGS, Connection
 from channels.db import DatabaseSyncToAsync, aclose_old_connections, database_sync_to_async
 from channels.exceptions import StopConsumer
@@ -143,6 +144,7 @@ class AsyncConsumer:
                 door.leave()
 
     async def _serve(self, connection: Connection) -> None:
+        await control.join(obey)
         self.base_send = self._make_base_send(connection)
         self.channel_layer = get_channel_layer(cast("str", self.channel_layer_alias))
         if self.channel_layer is not None:
@@ -173,6 +175,10 @@ class AsyncConsumer:
         """
         # Not a coroutine of its own: this is the path of every message.
         return cast("Awaitable[Any]", self.base_send(message))
+
+    async def channels_close(self, message: Message) -> None:
+        """Somebody has closed the connection from outside, see :mod:`channels.closing`."""
+        _close_soon(self, message)
 
     @classmethod
     def as_asgi(
@@ -262,6 +268,11 @@ class SyncConsumer(AsyncConsumer):
         if handler is not None:
             handler(message)
 
+    def channels_close(  # type: ignore[override] # pyright: ignore[reportIncompatibleMethodOverride]
+        self, message: Message
+    ) -> None:
+        _close_soon(self, message)
+
     def send(self, message: Message) -> Any:
         """Send one ASGI event to the client.
 
@@ -282,6 +293,14 @@ class SyncConsumer(AsyncConsumer):
             return async_to_sync(connection.gate.send)
         connection.outbox = outbox = Outbox(connection.gate, strand)
         return outbox.put
+
+
+def _close_soon(consumer: AsyncConsumer, message: Message) -> None:
+    connection = consumer._connection  # pyright: ignore[reportPrivateUsage]
+    if connection is not None:
+        connection.loop.call_soon_threadsafe(
+            connection.close_soon, message["code"], message["reason"]
+        )
 
 
 _OWN_DISPATCH = tuple(vars(base)["dispatch"] for base in (AsyncConsumer, SyncConsumer))

@@ -187,7 +187,9 @@ class InstanceSessionWrapper:
         """
         session = self.scope["session"]
         if isinstance(session, LazyObject) and session._wrapped is empty:
-            session._wrapped = self.session_store(self.scope["cookies"].get(self.cookie_name))
+            key = self.scope["cookies"].get(self.cookie_name)
+            # No key of ours has such characters, and PostgreSQL refuses to look for a NUL.
+            session._wrapped = self.session_store(key if key and key.isprintable() else None)
 
     async def send(self, message: Message) -> None:
         """Pass ``message`` on; before that save the session and set its cookie, where it is time.

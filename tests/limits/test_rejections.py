@@ -16,7 +16,7 @@ def test_one_line_each_interval_with_the_count(caplog: pytest.LogCaptureFixture)
     rejections = Rejections(interval=60, clock=lambda: now)
     for moment in (0, 1, 59, 60, 61, 130):
         now = moment
-        rejections.note("size", "size=3", who)
+        rejections.note("size", "Limit size=3", who)
     assert caplog.messages == [
         "Limit size=3 (somebody at 0). 1 such since the last line.",
         "Limit size=3 (somebody at 60). 3 such since the last line.",
@@ -29,7 +29,7 @@ def test_one_line_each_interval_with_the_count(caplog: pytest.LogCaptureFixture)
 def test_each_limit_has_lines_of_its_own(caplog: pytest.LogCaptureFixture) -> None:
     rejections = Rejections(clock=lambda: 0.0)
     for limit in ("a", "b", "a", "b"):
-        rejections.note(limit, limit, lambda: "x")
+        rejections.note(limit, f"Limit {limit}", lambda: "x")
     assert caplog.messages == [f"Limit {limit} (x). 1 such since the last line." for limit in "ab"]
 
 

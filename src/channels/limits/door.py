@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.core.signals import setting_changed
 
+from channels import revalidation
 from channels.alarms import Alarms
 from channels.conf import channels_setting
 from channels.denial import deny
@@ -53,6 +54,7 @@ class Door:
             report(connection.scope, limits, refused_by)
             return refused_by
         self._presence = presence
+        revalidation.watch(presence)
         if strand is not None:
             strand.serves = True
         if kind == "websocket":
@@ -73,6 +75,7 @@ class Door:
         if self._presence is None:
             return
         self._presence.leave()
+        revalidation.forget(self._presence)
         if self._strand is not None:
             self._strand.serves = False
         if self._watched and self._limits.accept_seconds is not None:
@@ -125,7 +128,9 @@ def limits_of(consumer: Any) -> Limits:
 def report(scope: Scope, limits: Limits, limit: str) -> None:
     """Count and log that a connection met a limit."""
     done = _DONE.get(limit) or _RATE_DONE[limits.rate_action]
-    rejections.note(limit, f"{limit}={getattr(limits, limit):g}, {done}", lambda: described(scope))
+    rejections.note(
+        limit, f"Limit {limit}={getattr(limits, limit):g}, {done}", lambda: described(scope)
+    )
 
 
 def described(scope: Scope) -> str:

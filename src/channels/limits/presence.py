@@ -22,11 +22,13 @@ if TYPE_CHECKING:
 class Presence:
     """One connection among those that are there."""
 
-    __slots__ = ("_address", "_user", "connection")
+    __slots__ = ("_address", "connection", "ended", "user")
 
     def __init__(self, connection: "Connection") -> None:
         self.connection: Connection = connection
-        self._user: str | None = None
+        self.user: str | None = None
+        """The :func:`user_key`."""
+        self.ended: bool = False
         self._address: Any = None
 
     def enter(self, limits: Limits) -> str | None:
@@ -35,7 +37,7 @@ class Presence:
         user = user_key(scope.get("user"))
         if not users.enter(user, self, None if user is None else limits.connections_per_user):
             return "connections_per_user"
-        self._user = user
+        self.user = user
         address = None if limits.connections_per_address is None else _address_key(scope)
         if address is not None and not addresses.enter(
             address, self, limits.connections_per_address
@@ -47,15 +49,16 @@ class Presence:
 
     def leave(self) -> None:
         """The connection has ended."""
-        users.leave(self._user, self)
+        self.ended = True
+        users.leave(self.user, self)
         if self._address is not None:
             addresses.leave(self._address, self)
 
     def note_user(self) -> None:
         """Whoever is in the scope by now is the connection's user."""
-        users.leave(self._user, self)
-        self._user = user_key(self.connection.scope.get("user"))
-        users.enter(self._user, self, None)
+        users.leave(self.user, self)
+        self.user = user_key(self.connection.scope.get("user"))
+        users.enter(self.user, self, None)
 
 
 users: Roster[Presence] = Roster()

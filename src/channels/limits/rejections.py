@@ -34,7 +34,7 @@ class Rejections:
         """Count one.
 
         Args:
-            what: was done, and what the limit is: for the log.
+            what: happened: the beginning of the line.
             who: describes the connection. Asked only where a line is written.
         """
         now = self._clock()
@@ -45,7 +45,7 @@ class Rejections:
                 return
             number = self.counts[limit] - said_count
             self._said[limit] = (now, self.counts[limit])
-        logger.warning("Limit %s (%s). %d such since the last line.", what, who(), number)
+        logger.warning("%s (%s). %d such since the last line.", what, who(), number)
 
 
 def shown(text: object) -> str:

@@ -40,5 +40,10 @@ class Roster(Generic[T]):
         with self._lock:
             return list(self._present.get(key, ()))
 
+    def everybody(self) -> list[T]:
+        """Those of all keys."""
+        with self._lock:
+            return [connection for present in self._present.values() for connection in present]
+
     def __len__(self) -> int:
         return len(self._present)
