@@ -1,4 +1,4 @@
-"""A management command in a process of its own, and what it prints."""
+"""A server or a management command in a process of its own, and what it prints."""
 
 import os
 import re
@@ -17,13 +17,13 @@ LIMIT = 15.0
 
 
 class Process:
-    """``manage.py`` with the given arguments. Output and errors are read as one text."""
+    """A command in the given folder. Output and errors are read as one text."""
 
-    def __init__(self, *arguments: str, project: Path = PROJECT, **environment: str) -> None:
+    def __init__(self, *command: str, project: Path, **environment: str) -> None:
         self._text = ""
         self._changed = threading.Condition()
         self._process = subprocess.Popen(
-            [sys.executable, "-W", "error", "manage.py", *arguments],
+            command,
             cwd=project,
             env={
                 **_inherited(),
@@ -81,7 +81,11 @@ class Process:
 
     def ctrl_c(self) -> None:
         """SIGINT to the whole group, as a terminal does it."""
-        os.killpg(self._process.pid, signal.SIGINT)
+        self.send_to_group(signal.SIGINT)
+
+    def send_to_group(self, number: signal.Signals) -> None:
+        """A signal to the process and its children, as systemd does it."""
+        os.killpg(self._process.pid, number)
 
     def send(self, number: signal.Signals) -> None:
         """A signal to the process that was started, and to it alone."""
@@ -108,7 +112,15 @@ class Process:
 @contextmanager
 def manage(*arguments: str, project: Path = PROJECT, **environment: str) -> Iterator[Process]:
     """Run a management command; whatever is left of it at the end of the block is killed."""
-    process = Process(*arguments, project=project, **environment)
+    command = (sys.executable, "-W", "error", "manage.py", *arguments)
+    with running(*command, project=project, **environment) as process:
+        yield process
+
+
+@contextmanager
+def running(*command: str, project: Path, **environment: str) -> Iterator[Process]:
+    """Run a command; whatever is left of it at the end of the block is killed."""
+    process = Process(*command, project=project, **environment)
     try:
         yield process
     finally:
