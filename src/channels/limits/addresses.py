@@ -27,8 +27,8 @@ Network: TypeAlias = IPv4Network | IPv6Network
 UNIX = "unix"
 """Among the trusted proxies: whoever speaks to the server over a Unix socket."""
 
-MOST_HOPS = 64
-"""How many addresses of a header are looked at, from the right."""
+MOST_BYTES = 4096
+"""How much of a header is looked at, from the right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +80,10 @@ class Proxies:
     def _named(self, scope: Scope) -> Iterator[Address | None]:
         """The addresses in the header, the one nearest to us first; ``None`` for what is none."""
         values = [value for name, value in scope.get("headers", ()) if name == self.header]
-        line = b",".join(values).decode("latin1")
-        read = _forwarded_for if self.header == b"forwarded" else str.strip
-        parts = line.rsplit(",", MOST_HOPS)[-MOST_HOPS:] if line else []
-        for part in reversed(parts):
-            yield parsed(read(part))
+        line = b",".join(values)[-MOST_BYTES:].decode("latin1")
+        if self.header == b"forwarded":
+            return (parsed(_forwarded_for(element)) for element in _split_from_right(line, ","))
+        return (parsed(part.strip()) for part in reversed(line.split(",") if line else []))
 
 
 def trusted(value: Any, header: str) -> Proxies:
@@ -139,11 +138,32 @@ def _peer(scope: Scope) -> Address | None:
 
 def _forwarded_for(element: str) -> str:
     """The address in one element of a ``Forwarded`` header, or an empty string."""
-    for pair in element.split(";"):
-        name, _, value = pair.partition("=")
-        if name.strip().lower() == "for":
-            return value.strip().strip('"')
-    return ""
+    pairs = [pair.partition("=") for pair in _split_from_right(element, ";")]
+    named = [value for name, _, value in pairs if name.strip().lower() == "for"]
+    return named[0].strip().strip('"') if len(named) == 1 else ""
+
+
+def _split_from_right(text: str, separator: str) -> Iterator[str]:
+    """The parts of ``text``, the last one first. A separator in a quoted string is none.
+
+    From the right, so that a quote that a client opened and left open cannot swallow what the proxy
+    has written after it.
+    """
+    end = len(text)
+    quoted = False
+    for mark in reversed(list(re.finditer(f'{separator}|"', text))):
+        if mark[0] == separator:
+            if not quoted:
+                yield text[mark.end() : end]
+                end = mark.start()
+        elif not _is_escaped(text, mark.start()):
+            quoted = not quoted
+    yield "" if quoted else text[:end]
+
+
+def _is_escaped(text: str, position: int) -> bool:
+    before = text[:position]
+    return (len(before) - len(before.rstrip("\\"))) % 2 == 1
 
 
 _BRACKETED = re.compile(r"\[([^\]]*)\](?::\d+)?")
