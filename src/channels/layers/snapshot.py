@@ -1,8 +1,10 @@
 """A message frozen at the time of its send."""
 
 import copy
+from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any, cast
 from uuid import UUID
 
@@ -21,26 +23,46 @@ class Snapshot:
     message that is dropped unread was never copied.
     """
 
-    __slots__ = ("_flat", "_message", "type")
+    __slots__ = ("_copiers", "_message", "type")
 
     def __init__(self, message: Message) -> None:
-        self._flat = type(message) is dict and all(
-            type(value) in ATOMS for value in message.values()
-        )
-        self._message = message.copy() if self._flat else self._copy(message)
+        self._copiers: list[tuple[Any, Callable[[], Any]]] | None = None
+        """What makes a new value for each key whose value can change. ``None`` for a message that
+        is no plain dictionary or contains itself: then deepcopy keeps account of what it has
+        seen."""
+        try:
+            if type(message) is dict:
+                message = _copy_value(message)
+                self._copiers = [
+                    (key, _copier(value))
+                    for key, value in message.items()
+                    if type(value) not in ATOMS
+                ]
+        except RecursionError:
+            pass
+        self._message: Message = message if self._copiers is not None else copy.deepcopy(message)
         self.type: Any = self._message.get("type")
         """The message's ``type``, without a copy."""
 
     def message(self) -> Message:
         """A copy that belongs to the caller."""
-        return self._message.copy() if self._flat else self._copy(self._message)
+        if self._copiers is None:
+            return copy.deepcopy(self._message)
+        message = self._message.copy()
+        for key, copied in self._copiers:
+            message[key] = copied()
+        return message
 
-    def _copy(self, message: Message) -> Message:
-        try:
-            return cast("Message", _copy_value(message))
-        except RecursionError:
-            # A message that contains itself; deepcopy keeps account of what it has seen.
-            return copy.deepcopy(message)
+
+def _copier(value: Any) -> Callable[[], Any]:
+    """What makes copies of ``value``; where it holds only what cannot change, its own ``copy``,
+    which takes a tenth of the time."""
+    kind = type(value)
+    if (kind is dict and ATOMS.issuperset(map(type, value.values()))) or (
+        kind in (list, set) and ATOMS.issuperset(map(type, value))
+    ):
+        return cast("Callable[[], Any]", value.copy)
+    return partial(_copy_value, value)
 
 
 def _copy_value(value: Any) -> Any:
