@@ -221,7 +221,10 @@ class AsyncWebsocketConsumer(_OwnGroups, AsyncConsumer):
         Raises:
             ValueError: neither text nor bytes were given.
         """
-        answer = await super().send(frame_event(text_data, bytes_data))
+        if text_data is not None:
+            answer = await super().send({"type": "websocket.send", "text": text_data})
+        else:
+            answer = await super().send(frame_event(text_data, bytes_data))
         if close:
             await self.close(close)
         return answer
