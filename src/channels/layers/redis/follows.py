@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 from channels.exceptions import BrokerUnavailableError
 from channels.layers.following import Entry, Follower, Gap, Heard, Reading
+from channels.layers.redis.cluster import ClusterServer
 from channels.layers.redis.connection import ReplyError, logger
 from channels.layers.redis.scripts import FOLLOW
 from channels.layers.redis.server import Server
@@ -17,6 +18,9 @@ MOST_READINGS = 128
 
 MOST_ENTRIES = 500
 """Entries that one reading brings; what is left takes another."""
+
+PAUSE = 0.2
+"""Seconds before a reading that failed is tried again."""
 
 LONGEST_REST = 30.0
 """Seconds between looks at a log that is silent, at most."""
@@ -91,7 +95,7 @@ class Follows:
         refresh_busy: whether a log that is written to needs to be kept by its followers, too.
     """
 
-    def __init__(self, server: Server, keep: int, *, refresh_busy: bool) -> None:
+    def __init__(self, server: Server | ClusterServer, keep: int, *, refresh_busy: bool) -> None:
         self.by_channel: dict[bytes, Follow] = {}
         self.server_time: int = 0
         """The newest of the server's times (milliseconds) that was seen."""
@@ -111,7 +115,7 @@ class Follows:
         """Begin to follow a log. It is live once it is subscribed to and read."""
         follow = self.by_channel[channel] = Follow(key, channel, reader, from_start=from_start)
         self._server.subscribe(channel)
-        self._server.commands.want()
+        self._server.want()
         if self._timer is None:
             self._timer = self._loop.call_later(self._rest, self._look)
         return follow
@@ -148,7 +152,7 @@ class Follows:
 
     def read_on(self) -> None:
         """Read what is to be read, if there is a connection for it."""
-        if self._unread and self._reading is None and self._server.commands.up:
+        if self._unread and self._reading is None and self._server.up:
             self._reading = self._loop.create_task(self._read_all())
 
     def close(self) -> None:
@@ -176,7 +180,7 @@ class Follows:
 
     async def _read_all(self) -> None:
         try:
-            while self._unread and self._server.commands.up:
+            while self._unread and self._server.up:
                 due = list(self._unread)[:MOST_READINGS]
                 for follow in due:
                     del self._unread[follow]
@@ -198,13 +202,12 @@ class Follows:
                 FOLLOW, follow.key, *since, self._keep, MOST_ENTRIES, deadline=0
             )
         except BrokerUnavailableError:
-            if follow.active:
-                self._unread[follow] = None  # read_on() is called when it is back
+            # read_on() is called when a connection is back, but that may be another node's.
+            self._loop.call_later(PAUSE, self._try_again, follow)
             return
         except ReplyError as error:
             # It cannot be read now (out of memory, for one); the next look tries again.
             logger.error("%s: the log %r cannot be read: %s", self._server.name, follow.key, error)
-            follower.reading = True
             self._loop.call_later(self._rest, self._try_again, follow)
             return
         if follow.active:

@@ -16,15 +16,19 @@ from secrets import token_hex
 from typing import Any
 
 from channels.exceptions import BrokerUnavailableError, ChannelFull
+from channels.layers.background import running_loop
 from channels.layers.delivery import Delivery
 from channels.layers.drops import Drops
 from channels.layers.groups import Memberships
 from channels.layers.log import Position
 from channels.layers.redis.connection import ReplyError
-from channels.layers.redis.envelope import DIRECT, seal
+from channels.layers.redis.envelope import ADD, DIRECT, REMOVE, seal
 from channels.layers.redis.follows import Follow
+from channels.layers.redis.general import GeneralChannel
 from channels.layers.redis.readers import GroupReader, MailReader
-from channels.layers.redis.scripts import PUBLISH
+from channels.layers.redis.requests import Requests
+from channels.layers.redis.scripts import PUBLISH, PUSH, Script
+from channels.layers.redis.server import Announce
 from channels.layers.redis.shard import MakeServer, Shard
 from channels.layers.snapshot import Snapshot
 from channels.typing import Message
@@ -71,6 +75,7 @@ class Hub:
         self.keep: int = max(1, int(options.expiry * 1000))
         self.closed: bool = False
         self._shards: list[Shard | None] = [None] * len(options.servers)
+        self.requests: Requests = Requests(self)
         self._groups: dict[str, Follow] = {}
         self._joining: dict[str, int] = {}
         self._mail: Follow | None = None
@@ -96,15 +101,23 @@ class Hub:
             shard.server.publish_command,
             1 if mail or options.history else 0,
         )
+        announced = partial(_announcement, args[4], entry_id, data)
+        return await self._append(PUBLISH, shard, key, args, announced)
+
+    async def _append(
+        self, script: Script, shard: Shard, key: bytes, args: tuple[Any, ...], announce: Announce
+    ) -> Position | None:
+        options = self.options
         try:
             epoch, offset, now = await shard.server.run(
-                PUBLISH,
+                script,
                 key,
                 *args,
                 b"",
                 again=(*args, max(0, shard.follows.server_time - CLOCK_SLACK)),
                 deadline=self.loop.time() + options.send_timeout,
                 patient=options.patient,
+                announce=announce,
             )
         except ReplyError as error:
             raise BrokerUnavailableError(
@@ -142,13 +155,48 @@ class Hub:
         if not accepted:
             raise ChannelFull(channel)
 
+    async def push(self, name: str, payload: bytes) -> None:
+        """Put a message into a general channel.
+
+        Raises:
+            ChannelFull: it is at its capacity.
+        """
+        shard, key = self.shard(name), self.key("c", name)
+        args = (
+            self.new_id(),
+            payload,
+            self.options.capacity_of(name),
+            self.keep,
+            shard.channel(key),
+            shard.server.publish_command,
+        )
+        position = await self._append(
+            PUSH, shard, key, args, lambda reply: (shard.channel(key), b"")
+        )
+        if position is not None and position.offset < 0:
+            raise ChannelFull(name)
+
+    async def receive_general(self, name: str) -> Snapshot:
+        """Wait for a message of a general channel."""
+        shard, key = self.shard(name), self.key("c", name)
+        while True:
+            queue = shard.hearers.get(shard.channel(key))
+            if queue is None:
+                queue = GeneralChannel(
+                    shard, key, name, reader=self.id, keep=self.keep, drops=self.options.drops
+                )
+            assert isinstance(queue, GeneralChannel), "the key says what it is"
+            snapshot = self.decoded(await queue.receive(), f"channel {name!r}")
+            if snapshot is not None:
+                return snapshot
+            self.options.drops.report()
+
     def _answer(self, answer: "asyncio.Future[bool]", accepted: bool) -> None:
         def set_result() -> None:
             if not answer.done():
                 answer.set_result(accepted)
 
-        with suppress(RuntimeError):  # the sender's loop has ended
-            self.loop.call_soon_threadsafe(set_result)
+        self.on_loop(set_result)
 
     # Groups.
 
@@ -166,7 +214,7 @@ class Hub:
                     "g", group, GroupReader(self, group), from_start=False
                 )
             if not follow.live:
-                await self._wait_until_live(follow)
+                await self.wait_until_live(follow)
             with self.delivery.lock:
                 self.memberships.join(group, channel, self.options.clock())
         finally:
@@ -187,12 +235,8 @@ class Hub:
             groups = self.memberships.groups_of(channel)
             for group in groups:
                 self.memberships.leave(group, channel)
-        if asyncio.get_running_loop() is self.loop:
-            for group in groups:
-                self._settle(group)
-        elif groups:
-            with suppress(RuntimeError):  # this hub's loop has ended, and all that it followed
-                self.loop.call_soon_threadsafe(lambda: list(map(self._settle, groups)))
+        if groups:
+            self.on_loop(lambda: list(map(self._settle, groups)))
 
     def _settle(self, group: str) -> None:
         """Follow a group no longer than somebody is, or wants to be, a member."""
@@ -202,7 +246,18 @@ class Hub:
         del self._groups[group]
         self.shard(group).follows.unfollow(follow)
 
-    async def _wait_until_live(self, follow: Follow) -> None:
+    async def ask_to_join(self, group: str, channel: str) -> None:
+        """Have another process make one of its channels a member."""
+        await self.requests.ask(ADD, process_of(channel), group, channel)
+
+    async def ask_to_leave(self, group: str, channel: str) -> None:
+        await self.requests.ask(REMOVE, process_of(channel), group, channel)
+
+    async def wait_until_live(self, follow: Follow) -> None:
+        """
+        Raises:
+            BrokerUnavailableError: it took too long.
+        """
         timeout = self.options.send_timeout
         if not await follow.wait_until_live(self.loop.time() + timeout):
             raise BrokerUnavailableError(
@@ -218,6 +273,15 @@ class Hub:
         return self._mail
 
     # The rest.
+
+    def on_loop(self, function: Callable[[], object]) -> None:
+        """Call a function on this hub's loop: now, or soon if this is another thread. Not at all
+        if the loop has ended."""
+        if running_loop() is self.loop:
+            function()
+        else:
+            with suppress(RuntimeError):
+                self.loop.call_soon_threadsafe(function)
 
     async def forget_all(self) -> None:
         """Drop what waits and end every membership, when the broker was emptied."""
@@ -243,9 +307,11 @@ class Hub:
         self.closed = True
         for task in self._tasks:
             task.cancel()
-        for shard in self._shards:
-            if shard is not None:
-                shard.close()
+        for shard in filter(None, self._shards):
+            for hearer in list(shard.hearers.values()):
+                if isinstance(hearer, GeneralChannel):
+                    await hearer.close()
+            shard.close()
         # What closing schedules: sockets are closed in the loop's next rounds.
         for _ in range(3):
             await asyncio.sleep(0)
@@ -293,3 +359,13 @@ class Hub:
             pass
         self.options.drops.count("unreadable", 1, where)
         return None
+
+
+def _announcement(channel: bytes, entry_id: bytes, data: bytes, reply: Any) -> tuple[bytes, bytes]:
+    """What publish.lua announced."""
+    return channel, b"%d-%d-%s %s" % (reply[0], reply[1], entry_id, data)
+
+
+def process_of(channel: str) -> str:
+    """The hub that a channel's name says it belongs to."""
+    return channel.partition("!")[0].rpartition(".")[2]

@@ -2,26 +2,33 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from secrets import token_hex
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 from asgiref.sync import AsyncToSync
 
+from channels.exceptions import BrokerUnavailableError
+from channels.layers.background import running_loop
 from channels.layers.base import BaseChannelLayer, Inbox, Pattern
 from channels.layers.drops import Drops
+from channels.layers.forks import forget_after_fork, keep_inherited
 from channels.layers.links import Links
 from channels.layers.log import Position
+from channels.layers.redis.cluster import ClusterServer
 from channels.layers.redis.entries import parse_hosts
 from channels.layers.redis.envelope import GROUP, seal
 from channels.layers.redis.hosts import Host
-from channels.layers.redis.hub import Hub, Options
+from channels.layers.redis.hub import Hub, Options, process_of
 from channels.layers.redis.inbox import HubInbox
+from channels.layers.redis.options import check_values, warn_without_meaning
 from channels.layers.redis.server import Listener, Server
-from channels.layers.redis.shard import MakeServer
+from channels.layers.redis.shard import AnyServer, MakeServer
 from channels.layers.serializers import make_serializer
 from channels.layers.sync import runs_without_loop
 from channels.typing import Message
+
+Change: TypeAlias = Callable[[Hub, str, str], Coroutine[Any, Any, None]]
 
 
 class RedisChannelLayer(BaseChannelLayer):
@@ -39,6 +46,8 @@ class RedisChannelLayer(BaseChannelLayer):
         send_timeout: seconds that a call tries to reach its broker.
         on_outage: what a call does while the broker is away: ``"wait"`` until the timeout, or
             ``"raise"`` at once.
+
+    The other options are those of channels_redis, and mean nothing here.
     """
 
     extensions: ClassVar[list[str]] = ["groups", "flush", "positions", "exclude"]
@@ -52,15 +61,34 @@ class RedisChannelLayer(BaseChannelLayer):
         capacity: int = 100,
         channel_capacity: Mapping[Pattern, int] | None = None,
         symmetric_encryption_keys: Any = None,
+        random_prefix_length: int = 12,
+        serializer_format: str = "msgpack",
         *,
+        on_disconnect: Any = None,
+        on_reconnect: Any = None,
         history: bool = True,
         send_timeout: float = 10,
         on_outage: str = "wait",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(expiry=expiry, capacity=capacity, channel_capacity=channel_capacity)
-        if on_outage not in ("wait", "raise"):
-            raise ValueError(f"on_outage is {on_outage!r}; it must be 'wait' or 'raise'.")
+        check_values(
+            prefix=prefix,
+            expiry=expiry,
+            capacity=capacity,
+            send_timeout=send_timeout,
+            on_outage=on_outage,
+        )
+        warn_without_meaning(
+            {
+                "group_expiry": group_expiry,
+                "random_prefix_length": random_prefix_length,
+                "serializer_format": serializer_format,
+                "on_disconnect": on_disconnect,
+                "on_reconnect": on_reconnect,
+            }
+        )
+        self._hosts = parse_hosts(hosts)
         self.channel_capacity: Any = self.compile_capacities(channel_capacity or {})
         self.prefix = prefix
         self.group_expiry = group_expiry
@@ -78,10 +106,11 @@ class RedisChannelLayer(BaseChannelLayer):
             clock=clock,
             drops=self.drops,
             deserialize=self.deserialize,
-            servers=[self._maker(host) for host in parse_hosts(hosts)],
+            servers=[self._maker(host) for host in self._hosts],
             sent={},
         )
         self._links: Links[Hub] = Links(self._open_hub, self._close_hub)
+        forget_after_fork(self)
 
     def serialize(self, message: Message) -> bytes:
         """A message as bytes. May be overridden, together with :meth:`deserialize`."""
@@ -99,17 +128,26 @@ class RedisChannelLayer(BaseChannelLayer):
         self.require_valid_message(message)
         self.require_valid_channel_name(channel)
         payload = self.serialize(message)
-        process = _process(channel)
-        if process in self._hubs:
-            await self._links.call(Hub.post_here, process, channel, payload)
+        owner = self._hubs.get(process_of(channel))
+        if "!" not in channel:
+            await self._links.call(Hub.push, channel, payload)
+        elif owner is None:
+            await self._links.call(Hub.post, process_of(channel), channel, payload)
         else:
-            await self._links.call(Hub.post, process, channel, payload)
+            owner.on_loop(owner.open_mail)
+            await self._links.call(Hub.post_here, owner.id, channel, payload)
         self.drops.report()
 
     async def receive(self, channel: str) -> Message:
         self.require_valid_channel_name(channel)
-        hub = self._owner(channel)
-        snapshot = await hub.delivery.receive(channel)
+        if "!" in channel:
+            hub = self._owner(channel)
+            hub.on_loop(hub.open_mail)
+            snapshot = await hub.delivery.receive(channel)
+        else:
+            if asyncio.get_running_loop() not in AsyncToSync.loop_thread_executors:
+                self._links.claim()
+            snapshot = await self._links.call(Hub.receive_general, channel)
         self.drops.report()
         return snapshot.message()
 
@@ -122,7 +160,10 @@ class RedisChannelLayer(BaseChannelLayer):
         return f"{prefix.rstrip('.')}.{process}!{token_hex(8)}"
 
     def attach(self, channel: str, wake: Callable[[], None]) -> Inbox | None:
+        if "!" not in channel:
+            return None  # its messages are another's as long as nobody waits for them here
         hub = self._owner(channel)
+        hub.on_loop(hub.open_mail)
         return HubInbox(hub, channel, hub.delivery.listen(channel, wake))
 
     # Groups.
@@ -131,13 +172,13 @@ class RedisChannelLayer(BaseChannelLayer):
     async def group_add(self, group: str, channel: str) -> None:
         self.require_valid_group_name(group)
         self.require_valid_channel_name(channel)
-        await self._links.call(_join, self._owner(channel), group, channel)
+        await self._change(Hub.join, Hub.ask_to_join, group, channel)
 
     @runs_without_loop
     async def group_discard(self, group: str, channel: str) -> None:
         self.require_valid_channel_name(channel)
         self.require_valid_group_name(group)
-        await self._links.call(_leave, self._owner(channel), group, channel)
+        await self._change(Hub.leave, Hub.ask_to_leave, group, channel)
 
     @runs_without_loop
     async def group_send(
@@ -154,12 +195,46 @@ class RedisChannelLayer(BaseChannelLayer):
     async def flush(self) -> None:
         await self._links.call(Hub.delete_keys)
         for hub in self._links.links():
-            await _on_its_loop(hub, hub.forget_all)
+            await self._links.call(_on_loop_of, hub, Hub.forget_all)
 
     async def close(self) -> None:
         """Close the connections of the running loop, and those that loops without one share.
         A later call opens them anew."""
         await self._links.close()
+
+    async def _change(self, here: Change, elsewhere: Change, group: str, channel: str) -> None:
+        """Change a membership, where the channel's owner is."""
+        if "!" not in channel:
+            raise ValueError(
+                f"{channel!r} is a general channel, which belongs to no process and cannot be in a "
+                "group of this layer. Send to it directly, or add a channel of new_channel()."
+            )
+        owner = self._hubs.get(process_of(channel))
+        if owner is None:
+            await self._links.call(elsewhere, group, channel)
+        elif owner.loop is running_loop():
+            await here(owner, group, channel)
+        else:
+            await self._links.call(_on_loop_of, owner, here, group, channel)
+
+    async def close_pools(self) -> None:
+        """:meth:`close`, by the name that it has in channels_redis."""
+        await self.close()
+
+    async def wait_received(self) -> None:
+        """Returns at once. Here because projects' tests call it on the layer of channels_redis."""
+
+    def __str__(self) -> str:
+        hosts = ", ".join(host.name for host in self._hosts)
+        return f"{type(self).__name__}(hosts=[{hosts}])"
+
+    __repr__ = __str__
+
+    def forget_inherited(self) -> None:
+        """Nothing that a forked child's parent has is the child's."""
+        keep_inherited(dict(self._hubs))
+        self._hubs.clear()
+        self._options.sent.clear()
 
     def _open_hub(self) -> Hub:
         hub = Hub(self._options)
@@ -172,38 +247,42 @@ class RedisChannelLayer(BaseChannelLayer):
 
     def _owner(self, channel: str) -> Hub:
         """The hub of this process that owns a channel, ready for its mail."""
-        hub = self._hubs.get(_process(channel))
+        hub = self._hubs.get(process_of(channel))
         if hub is None:
             raise ValueError(f"The channel {channel!r} belongs to another process.")
-        hub.open_mail()
         return hub
 
     def _maker(self, host: Host) -> MakeServer:
-        def make(listener: Listener) -> tuple[Server, int]:
-            return Server(host.connect, host.name, listener), getattr(host, "db", 0)
+        def make(listener: Listener) -> tuple[AnyServer, int]:
+            if host.cluster:
+                return ClusterServer(host.connect, host.seeds, host.name, listener), 0
+            return Server(host.connect, host.name, listener), host.db
 
         return make
-
-
-def _process(channel: str) -> str:
-    """The hub that a channel's name says it belongs to."""
-    return channel.partition("!")[0].rpartition(".")[2]
 
 
 async def _id(hub: Hub) -> str:
     return hub.id
 
 
-async def _join(here: Hub, owner: Hub, group: str, channel: str) -> None:
-    await _on_its_loop(owner, owner.join, group, channel)
-
-
-async def _leave(here: Hub, owner: Hub, group: str, channel: str) -> None:
-    await _on_its_loop(owner, owner.leave, group, channel)
-
-
-async def _on_its_loop(hub: Hub, function: Callable[..., Any], *args: Any) -> None:
-    if asyncio.get_running_loop() is hub.loop:
-        await function(*args)
-    else:
-        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(function(*args), hub.loop))
+async def _on_loop_of(
+    here: Hub, hub: Hub, function: Callable[..., Coroutine[Any, Any, None]], *args: Any
+) -> None:
+    """Run a hub's method on that hub's loop, which may stand still or have ended."""
+    if hub is here:
+        await function(hub, *args)
+        return
+    coroutine = function(hub, *args)
+    timeout = hub.options.send_timeout
+    try:
+        future = asyncio.run_coroutine_threadsafe(coroutine, hub.loop)
+    except RuntimeError as error:
+        coroutine.close()
+        raise BrokerUnavailableError("The event loop that owns the channel has ended.") from error
+    try:
+        async with asyncio.timeout(timeout):
+            await asyncio.wrap_future(future)
+    except TimeoutError as error:
+        raise BrokerUnavailableError(
+            f"The event loop that owns the channel did nothing for {timeout} s."
+        ) from error

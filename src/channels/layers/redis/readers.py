@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from channels.layers.redis.envelope import DIRECT, GROUP, unseal
+from channels.layers.redis.envelope import ADD, DIRECT, DONE, GROUP, REMOVE, unseal
 from channels.layers.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -66,6 +66,10 @@ class MailReader:
         envelope = unseal(data)
         if envelope.kind == DIRECT and len(envelope.words) == 1:
             self._put(entry_id, envelope.words[0], envelope.payload)
+        elif envelope.kind in (ADD, REMOVE):
+            self._hub.requests.do(envelope.kind, envelope.words)
+        elif envelope.kind == DONE:
+            self._hub.requests.answered(envelope.words)
         self._hub.options.drops.report()
 
     def _put(self, entry_id: bytes, channel: str, payload: bytes) -> None:

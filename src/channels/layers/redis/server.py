@@ -5,7 +5,7 @@ One server here; a Cluster has the same face. Which connection serves a key is d
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from channels.exceptions import BrokerUnavailableError
 from channels.layers.redis.connection import (
@@ -17,6 +17,9 @@ from channels.layers.redis.connection import (
 )
 from channels.layers.redis.scripts import Script
 from channels.layers.redis.subscriber import Subscriber
+
+Announce: TypeAlias = Callable[[Any], tuple[bytes, bytes]]
+"""From a script's answer the channel and the announcement that the script made."""
 
 NOT_NOW = frozenset({"LOADING", "MASTERDOWN", "BUSY", "TRYAGAIN", "CLUSTERDOWN", "NOREPLICAS"})
 """Errors of a server that did nothing and may do it later."""
@@ -64,6 +67,15 @@ class Server:
         )
         self._loop = asyncio.get_running_loop()
 
+    @property
+    def up(self) -> bool:
+        """Whether commands are taken."""
+        return self.commands.up
+
+    def want(self) -> None:
+        """Connect, unless that is done or under way."""
+        self.commands.want()
+
     async def run(
         self,
         script: Script,
@@ -72,6 +84,7 @@ class Server:
         again: tuple[Any, ...] | None = None,
         deadline: float = FOREVER,
         patient: bool = True,
+        announce: Announce | None = None,
     ) -> Any:
         """Run a script on the server that has ``key``, until it was run for certain.
 
@@ -81,6 +94,8 @@ class Server:
             deadline: on the loop's clock. An answer that is under way is waited for beyond it, as
                 long as the server is not taken for lost.
             patient: whether to wait for a connection.
+            announce: what the script announced, from its answer; for places that have to say it
+                again elsewhere. One server has not.
 
         Raises:
             BrokerUnavailableError: not before the deadline. It may have been run.

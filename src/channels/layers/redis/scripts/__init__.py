@@ -20,3 +20,7 @@ def _load(name: str) -> Script:
 
 PUBLISH: Script = _load("publish")
 FOLLOW: Script = _load("follow")
+PUSH: Script = _load("push")
+TAKE: Script = _load("take")
+ACKNOWLEDGE: Script = _load("acknowledge")
+GIVE_BACK: Script = _load("give_back")
