@@ -5,6 +5,7 @@ import gc
 import os
 import threading
 from collections.abc import Iterator
+from typing import Any
 from weakref import ref
 
 import pytest
@@ -206,6 +207,23 @@ class TestForks:
             os._exit(0)
         assert os.waitpid(child, 0)[1] == 0
         assert background.run(use, links) == [link]
+
+    def test_a_child_does_not_wake_its_parents_loop(self, links: Links[Link]) -> None:
+        """The socket for it is shared, and what is thrown away might write to it."""
+        loop: Any = background.run(use, links)[0].loop
+        woken: list[Any] = []
+        wake = loop.call_soon_threadsafe
+
+        def note(*args: Any) -> Any:
+            woken.append(args)
+            return wake(*args)
+
+        loop.call_soon_threadsafe = note
+        child = os.fork()
+        if child == 0:
+            gc.collect()
+            os._exit(len(woken))
+        assert os.waitpid(child, 0)[1] == 0
 
     def test_not_even_what_a_lock_guarded(self, links: Links[Link]) -> None:
         holds, release = threading.Event(), threading.Event()

@@ -1,0 +1,100 @@
+"""Programs that use a layer from sync code, in processes of their own: connections can be counted
+there, and what the interpreter says at its exit be read."""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+ROOT = Path(__file__).parents[3]
+
+PRELUDE = """
+import asyncio, multiprocessing, os, signal, socket, sys, threading, time
+from asgiref.sync import async_to_sync, sync_to_async
+import django
+from django.conf import settings
+settings.configure()
+django.setup()
+from channels.layers.redis import RedisChannelLayer
+
+URL = os.environ["BROKER"]
+HOST, _, PORT = URL.removeprefix("redis://").partition("/")[0].partition(":")
+layer = RedisChannelLayer(hosts=[URL], capacity=5000)
+
+def send(number, sender=0):
+    layer.sync.group_send("room", {"type": "x", "from": sender, "n": number})
+
+async def asend(number, sender=0):
+    await layer.group_send("room", {"type": "x", "from": sender, "n": number})
+
+def ask(*words):
+    with socket.create_connection((HOST, int(PORT)), 10) as asking:
+        asking.sendall(" ".join(words).encode() + b"\\r\\n")
+        reply = asking.makefile("rb")
+        length = int(reply.readline()[1:])
+        return reply.read(length).decode()
+
+def connections():
+    "How many there are now, but for the one that asks."
+    return ask("CLIENT", "LIST").count("id=") - 1
+
+def in_threads(*functions):
+    threads = [threading.Thread(target=function) for function in functions]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+def in_child(function):
+    child = os.fork()
+    if child == 0:
+        function()
+        sys.stdout.flush()
+        sys.exit(0)
+    assert os.waitpid(child, 0)[1] == 0, "the child failed"
+"""
+
+
+class Done(NamedTuple):
+    code: int | None
+    out: list[str]
+    err: str
+
+
+async def run(url: str, body: str, *options: str) -> Done:
+    """Run a program in Python's development mode, with warnings as errors."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-X", "dev", "-W", "error", *options, "-c", PRELUDE + body),
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)]),
+            "BROKER": url,
+        },
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        out, err = await asyncio.wait_for(process.communicate(), 60)
+    except BaseException:
+        process.kill()
+        await process.communicate()
+        raise
+    return Done(process.returncode, out.decode().splitlines(), err.decode())
+
+
+async def quiet(url: str, body: str, *options: str) -> list[str]:
+    """What a program printed that ends well and has nothing to complain of."""
+    done = await run(url, body, *options)
+    assert (done.code, done.err) == (0, ""), done
+    return done.out
+
+
+def numbers(messages: list[Any]) -> dict[int, list[int]]:
+    """By sender, what it sent, in the order of arrival."""
+    found: dict[int, list[int]] = {}
+    for message in messages:
+        found.setdefault(message["from"], []).append(message["n"])
+    return found
