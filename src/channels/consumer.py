@@ -309,14 +309,18 @@ def _close_soon(consumer: AsyncConsumer, message: Message) -> None:
 _OWN_DISPATCH = tuple(vars(base)["dispatch"] for base in (AsyncConsumer, SyncConsumer))
 
 
+UNASKED = (*ENDINGS, "group.gap")
+"""Types of what nobody sent, so that nobody can be told that there is no handler."""
+
+
 def fallback_handler(consumer: AsyncConsumer, message: Message) -> Callable[[Message], Any] | None:
-    """What handles a message that the consumer has no method for; ``None`` for an ending, which a
-    consumer need not care for.
+    """What handles a message that the consumer has no method for; ``None`` for an ending and for a
+    layer's notice of a gap, which a consumer need not care for.
 
     Raises:
         ValueError: nothing does.
     """
-    if message["type"] in ENDINGS:
+    if message["type"] in UNASKED:
         return None
     connection = consumer._connection  # pyright: ignore[reportPrivateUsage]
     if message["type"] == "websocket.send" and connection is not None:

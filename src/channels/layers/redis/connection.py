@@ -10,7 +10,7 @@ import logging
 import random
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
 import hiredis
 from redis.asyncio.connection import AbstractConnection
@@ -174,7 +174,7 @@ class Wire(asyncio.Protocol):
         # Neither may be collected before the transport is closed: they would close it, and warn.
         self._held = writer
         connection._writer = connection._reader = None  # pyright: ignore[reportPrivateUsage]
-        transport = writer.transport
+        transport = cast("asyncio.Transport", writer.transport)
         if self.closed or transport.is_closing():
             transport.abort()
             if not self.closed:

@@ -193,10 +193,9 @@ class Follows:
         if not follower.reading:
             return  # asked for twice, and the first one saw everything
         follower.starts()
-        if follower.epoch:
-            since = (follower.epoch, follower.offset)
-        else:
-            since = ("0" if follower.from_start else "", 0)
+        since: tuple[int | str, int] = follower.epoch, follower.offset
+        if not follower.epoch:
+            since = "0" if follower.from_start else "", 0
         try:
             reply = await self._server.run(
                 FOLLOW, follow.key, *since, self._keep, MOST_ENTRIES, deadline=0

@@ -24,6 +24,7 @@ from channels.layers.redis.inbox import HubInbox
 from channels.layers.redis.options import check_values, warn_without_meaning
 from channels.layers.redis.server import Listener, Server
 from channels.layers.redis.shard import AnyServer, MakeServer
+from channels.layers.redis.slots import Address
 from channels.layers.serializers import make_serializer
 from channels.layers.sync import runs_without_loop
 from channels.typing import Message
@@ -255,7 +256,8 @@ class RedisChannelLayer(BaseChannelLayer):
     def _maker(self, host: Host) -> MakeServer:
         def make(listener: Listener) -> tuple[AnyServer, int]:
             if host.cluster:
-                return ClusterServer(host.connect, host.seeds, host.name, listener), 0
+                seeds = [Address(*seed) for seed in host.seeds if not isinstance(seed, str)]
+                return ClusterServer(host.connect, seeds, host.name, listener), 0
             return Server(host.connect, host.name, listener), host.db
 
         return make

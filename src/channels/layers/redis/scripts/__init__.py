@@ -13,7 +13,7 @@ class Script(NamedTuple):
 
 
 def _load(name: str) -> Script:
-    source = files(__package__).joinpath(f"{name}.lua").read_bytes()
+    source = files(__name__).joinpath(f"{name}.lua").read_bytes()
     # Redis's own name for it, and no safeguard.
     return Script(source, hashlib.sha1(source, usedforsecurity=False).hexdigest().encode())
 
