@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable
 from typing import Any, TypedDict
 
+from channels.lifespan import close_channel_layers
 from channels.stop_signals import LEFTOVERS, end_process_within, stop_on_signals
 from channels.typing import ASGIApplication, Message, Scope
 
@@ -86,7 +87,8 @@ class Worker:
     # Running
 
     def run(self) -> None:
-        """Work until :meth:`stop`, or until SIGINT or SIGTERM where this is the main thread.
+        """Work until :meth:`stop`, or until SIGINT or SIGTERM where this is the main thread. Then
+        the channel layers close their connections.
 
         Raises:
             KeyboardInterrupt: Ctrl-C was pressed again while a message was in hand; it is lost.
@@ -94,11 +96,17 @@ class Worker:
         """
         with stop_on_signals(lambda number: self.stop()), asyncio.Runner() as runner:
             try:
-                runner.run(self.arun())
+                runner.run(self._run_and_close())
             except KeyboardInterrupt:
                 # The runner joins the threads, and a sync handler cannot be interrupted.
                 end_process_within(LEFTOVERS, 1)
                 raise
+
+    async def _run_and_close(self) -> None:
+        try:
+            await self.arun()
+        finally:
+            await close_channel_layers()
 
     async def arun(self) -> None:
         """Work until :meth:`stop`. When it returns, every application instance has ended."""

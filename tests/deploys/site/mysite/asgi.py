@@ -12,9 +12,10 @@ from django.urls import path, re_path
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mysite.settings")
 django_application = get_asgi_application()
 
+from channels.consumer import AsyncConsumer  # noqa: E402
 from channels.generic.http import AsyncHttpConsumer  # noqa: E402
 from channels.generic.websocket import AsyncWebsocketConsumer, WebsocketConsumer  # noqa: E402
-from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
+from channels.routing import ChannelNameRouter, ProtocolTypeRouter, URLRouter  # noqa: E402
 
 assert django.VERSION
 
@@ -73,6 +74,13 @@ class Events(AsyncHttpConsumer):
         say("disconnect events")
 
 
+class Jobs(AsyncConsumer):
+    async def job(self, message):
+        say("begins", message["n"])
+        await asyncio.sleep(float(os.environ.get("SITE_WORK", "0.5")))
+        say("ends", message["n"])
+
+
 async def django_events(request):
     async def events():
         try:
@@ -95,6 +103,7 @@ urlpatterns = [path("django-events/", django_events), path("slow/", slow)]
 application = ProtocolTypeRouter(
     {
         "http": URLRouter([path("events/", Events.as_asgi()), re_path("", django_application)]),
+        "channel": ChannelNameRouter({"jobs": Jobs.as_asgi()}),
         "websocket": URLRouter([path("async/", Async.as_asgi()), path("sync/", Sync.as_asgi())]),
     }
 )
