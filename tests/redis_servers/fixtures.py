@@ -22,9 +22,9 @@ INSTALL_LIMIT = 900
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        shared = {"redis7", "valkey", "redis_tls", "redis_sentinel", "redis_cluster"}
-        names = set(getattr(item, "fixturenames", ()))
-        if names & shared or any(item.path.is_relative_to(folder) for folder in USERS):
+        names = getattr(item, "fixturenames", ())
+        users = any(item.path.is_relative_to(folder) for folder in USERS)
+        if users or any(name.startswith(("redis", "valkey")) for name in names):
             # The first one may have to install a server.
             item.add_marker(pytest.mark.timeout(INSTALL_LIMIT))
             break
@@ -55,12 +55,36 @@ def redis_tls(authority: Authority) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
+def valkey_tls(authority: Authority) -> Iterator[Server]:
+    with Server("valkey", tls=authority) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
 def redis_sentinel() -> Iterator[SentinelSet]:
-    with SentinelSet("redis") as servers:
+    with SentinelSet("redis", password="secret") as servers:
+        yield servers
+
+
+@pytest.fixture(scope="session")
+def valkey_sentinel() -> Iterator[SentinelSet]:
+    with SentinelSet("valkey") as servers:
         yield servers
 
 
 @pytest.fixture(scope="session")
 def redis_cluster() -> Iterator[Cluster]:
     with Cluster("redis") as servers:
+        yield servers
+
+
+@pytest.fixture(scope="session")
+def valkey_cluster() -> Iterator[Cluster]:
+    with Cluster("valkey", password="secret") as servers:
+        yield servers
+
+
+@pytest.fixture(scope="session")
+def redis_cluster_tls(authority: Authority) -> Iterator[Cluster]:
+    with Cluster("redis", tls=authority) as servers:
         yield servers
