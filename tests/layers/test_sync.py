@@ -234,6 +234,21 @@ class TestTheirs:
         with pytest.raises(ChannelFull):
             SyncLayer(Alone()).send("a", HELLO)
 
+    def test_a_layer_that_looks_its_methods_up_for_each_loop(self) -> None:
+        """channels_redis.pubsub does, and raises where no loop runs."""
+
+        class Proxy:
+            def __init__(self, layer: Theirs) -> None:
+                self._layer = layer
+
+            def __getattr__(self, name: str) -> Any:
+                asyncio.get_running_loop()
+                return getattr(self._layer, name)
+
+        layer = Theirs()
+        SyncLayer(Proxy(layer)).group_send("room", HELLO)
+        assert layer.calls == [("group_send", "room", HELLO, "none")]
+
     def test_timeout(self) -> None:
         layer = Theirs()
         with pytest.raises(TimeoutError, match=r"No answer within 0\.05 s"):

@@ -137,20 +137,18 @@ class SyncLayer:
 
     def _run(self, name: str, *args: Any, timeout: float | None, **kwargs: Any) -> Any:
         refuse_to_block_a_loop()
-        method = getattr(self._layer, name)
         token = patience.set(timeout)
         try:
             # All of them, because they may call each other: a layer's group_send its own send.
             if all(_is_marked(self._layer, each) for each in METHODS):
-                return _step(method(*args, **kwargs))
-            return background.run(method, *args, **kwargs)
+                return _step(getattr(self._layer, name)(*args, **kwargs))
+            return background.run(_call, self._layer, name, *args, **kwargs)
         finally:
             patience.reset(token)
 
     def _check(self, name: str, value: object) -> None:
-        check = getattr(self._layer, name, None)
-        if check is not None:
-            check(value)
+        if hasattr(type(self._layer), name):  # see _is_marked
+            getattr(self._layer, name)(value)
 
     def _at_commit(self, using: str | None, where: str, send: Callable[[], object]) -> None:
         layer = type(self._layer).__name__
@@ -184,7 +182,14 @@ def _nothing() -> None:
 
 
 def _is_marked(layer: Any, name: str) -> bool:
-    return getattr(getattr(layer, name, None), "runs_without_loop", False) is True
+    # The layer itself is not asked: one that looks its methods up in __getattr__ may need a loop.
+    own = getattr(layer, "__dict__", {}).get(name)
+    method = getattr(type(layer), name, None) if own is None else own
+    return getattr(method, "runs_without_loop", False) is True
+
+
+async def _call(layer: Any, name: str, *args: Any, **kwargs: Any) -> Any:
+    return await getattr(layer, name)(*args, **kwargs)
 
 
 def _step(coroutine: Coroutine[Any, Any, Any]) -> Any:
