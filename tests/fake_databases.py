@@ -6,7 +6,7 @@ import pytest
 from django.db.backends.signals import connection_created
 
 import channels.db
-import channels.threads
+import channels.strands
 
 
 class FakeConnection:
@@ -86,6 +86,6 @@ class FakeDatabases:
 def install(monkeypatch: pytest.MonkeyPatch) -> FakeDatabases:
     """Fake databases for every connection of the process, while the test runs."""
     fake = FakeDatabases()
-    monkeypatch.setattr(channels.threads, "connections", fake)
+    monkeypatch.setattr(channels.strands, "connections", fake)
     monkeypatch.setattr(channels.db, "connections", fake)
     return fake

@@ -12,7 +12,7 @@ from channels.consumer import AsyncConsumer, SyncConsumer
 from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer, WebsocketConsumer
 from channels.layers import get_channel_layer
-from channels.threads import Strand
+from channels.strands import Strand
 from channels.typing import Message
 from tests.client import CONNECT, Client, frame, leave, settle
 

@@ -14,7 +14,8 @@ from channels.gate import Gate
 from channels.generic.websocket import WebsocketConsumer
 from channels.layers import get_channel_layer
 from channels.outbox import MOST_BYTES, MOST_EVENTS, Outbox
-from channels.threads import Pool, Strand
+from channels.pool import Pool
+from channels.strands import Strand
 from channels.typing import Message
 from tests.client import CONNECT, PATIENCE, Client, frame, leave, request
 

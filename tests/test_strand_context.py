@@ -16,7 +16,8 @@ from django.http import HttpRequest, HttpResponse
 from django.test import override_settings
 from django.urls import path
 
-from channels.threads import Strand, current_strand, strand
+from channels.strands import Strand
+from channels.threads import current_strand, strand
 from tests.sync_calls import PATIENCE, Gate, entered, making_gates, thread_name
 from tests.wire import Wire, http
 

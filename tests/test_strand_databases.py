@@ -10,7 +10,9 @@ from django.test import override_settings
 
 import channels.db
 from channels import threads
-from channels.threads import Pool, Strand, current_strand, strand
+from channels.pool import Pool
+from channels.strands import Strand
+from channels.threads import current_strand, strand
 from tests.fake_databases import FakeDatabases, install
 from tests.sync_calls import PATIENCE, Gate, entered, making_gates, result, thread_name
 

@@ -7,15 +7,17 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from typing import Any
 
 import pytest
 from asgiref.sync import SyncToAsync, sync_to_async
 from django.test import override_settings
 
+import channels.pool
 from channels import threads
 from channels.generic.websocket import WebsocketConsumer
-from channels.threads import Pool, Strand, Worker, strand
+from channels.pool import Pool, Worker
+from channels.strands import Strand
+from channels.threads import strand
 from tests.client import CONNECT, Client, frame
 from tests.sync_calls import PATIENCE, Gate, making_gates, result, thread_name
 
@@ -224,12 +226,12 @@ def test_without_a_thread_a_call_fails_and_the_next_one_tries_again(
     refuse = True
 
     class Scarce(Worker):
-        def submit(self, *args: Any, **kwargs: Any) -> Any:
+        def __init__(self, name: str) -> None:
             if refuse:
                 raise RuntimeError("can't start new thread")
-            return super().submit(*args, **kwargs)
+            super().__init__(name)
 
-    monkeypatch.setattr(threads, "Worker", Scarce)
+    monkeypatch.setattr(channels.pool, "Worker", Scarce)
     lane, ran = Strand(Pool(2)), []
     for _ in range(5):
         with pytest.raises(RuntimeError, match="can't start new thread"):

@@ -30,7 +30,8 @@ from channels.exceptions import StopConsumer
 from channels.gate import OPEN, WAITING, Gate
 from channels.live import live_here
 from channels.statistics import count
-from channels.threads import Strand, current_strand, restore_waiting_thread, waiting_thread
+from channels.strands import Strand
+from channels.threads import current_strand, restore_waiting_thread, waiting_thread
 from channels.turn import Turn
 from channels.typing import Message, Receive, Scope, Send
 

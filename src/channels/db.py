@@ -15,7 +15,8 @@ from asgiref.sync import (
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from channels.threads import Strand, current_strand, is_tended_thread
+from channels.strands import Strand
+from channels.threads import current_strand, is_tended_thread
 
 P = ParamSpec("P")
 T = TypeVar("T")

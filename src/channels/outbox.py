@@ -12,7 +12,7 @@ from collections import deque
 from typing import Any
 
 from channels.gate import CLOSED, Gate
-from channels.threads import Signal, Strand, helping
+from channels.strands import Signal, Strand, helping
 from channels.typing import Message
 
 logger: logging.Logger = logging.getLogger("django.channels")
