@@ -1,6 +1,7 @@
 """A connection that the server cancels, in every place where it can be."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from concurrent.futures import Future
 from typing import Any
@@ -241,8 +242,10 @@ async def test_a_cancellation_that_nobody_asked_for_is_an_error_like_others(wher
     assert client.sent[-1] == {"type": "websocket.close", "code": 1011}
 
 
-async def test_an_error_that_was_there_before_the_cancellation_leaves() -> None:
-    """As from a TaskGroup: what went wrong is the news."""
+async def test_an_error_that_was_there_before_the_cancellation_is_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Who cancels a task wants to see that it is cancelled; the error must not be lost for it."""
     application, log = failing(AsyncWebsocketConsumer, "note", Failed("first"))
     async with Client(application, CONNECT) as client:
         await client.answers(1)
@@ -251,12 +254,24 @@ async def test_an_error_that_was_there_before_the_cancellation_leaves() -> None:
             await asyncio.sleep(0)
         # The failure has interrupted receive(), and its task has not run yet.
         client.task.cancel()
-        with pytest.raises(Failed, match="first"):
+        with pytest.raises(asyncio.CancelledError):
             await client.ended()
     assert log == ["connect", 1011]
+    assert_logged_once(caplog, "first")
 
 
-async def test_cancelled_while_disconnect_runs_after_an_error_that_error_leaves() -> None:
+def assert_logged_once(caplog: pytest.LogCaptureFixture, text: str) -> None:
+    (record,) = (r for r in caplog.records if r.levelno >= logging.ERROR)
+    assert record.exc_info is not None
+    error = record.exc_info[1]
+    assert str(error) == text
+    assert error is not None
+    assert "user id" in error.__notes__[0]
+
+
+async def test_cancelled_while_disconnect_runs_after_an_error_that_error_is_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     log: list[Any] = []
 
     class Slow(AsyncWebsocketConsumer):
@@ -273,9 +288,10 @@ async def test_cancelled_while_disconnect_runs_after_an_error_that_error_leaves(
         await client.answers(2)
         await settle()
         client.task.cancel()
-        with pytest.raises(Failed, match="first"):
+        with pytest.raises(asyncio.CancelledError):
             await client.ended()
     assert log == [1011]
+    assert_logged_once(caplog, "first")
     nothing_left()
 
 

@@ -15,6 +15,7 @@ from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer, WebsocketConsumer
 from channels.layers import get_channel_layer
 from channels.typing import Message
+from tests.behaviours.tools import written_for
 from tests.client import CONNECT, PATIENCE, Client, frame, leave, settle
 from tests.failing import Failed, failing, no_task_left, nothing_left, provoke
 from tests.sync_calls import entered, making_gates
@@ -246,17 +247,78 @@ async def test_a_server_that_fails_to_receive_or_send() -> None:
     assert log == ["connect", 1011]
     nothing_left()
 
+
+class ServersOwn(OSError):
+    """What servers derive from OSError to say that the client has gone."""
+
+
+@families
+@pytest.mark.parametrize("error", [ConnectionResetError("reset"), ServersOwn("gone")])
+async def test_a_server_whose_send_says_that_the_client_has_gone(
+    base: type, error: OSError
+) -> None:
     class Mute(Client):
         async def send(self, message: Message) -> None:
-            raise error
+            await super().send(message)
+            if message["type"] == "websocket.send":
+                raise error
+
+    answers: list[Any] = []
+
+    def receive(self: Any, text_data: str) -> Any:
+        for _ in range(3):
+            # The first one of a sync consumer goes ahead of the server, which says so later.
+            answers.append((yield self.send(text_data)))
+            yield self.accept()
+
+    application, log = failing(base, "nowhere")
+    consumer = written_for(application.consumer_class, receive=receive)
+    async with Mute(consumer.as_asgi(), CONNECT, frame("x"), leave(4001)) as client:
+        assert await client.ended() is None
+    assert log == ["connect", 4001]
+    assert answers == [None if base is WebsocketConsumer else False, False, False]
+    assert client.types == ["websocket.accept", "websocket.send"], "it is not asked again"
+    nothing_left()
+
+
+@pytest.mark.parametrize("finished", [True, False], ids=["finished frame", "by its handler"])
+async def test_a_group_member_whose_client_has_gone_is_no_error(finished: bool) -> None:
+    class Mute(Client):
+        async def send(self, message: Message) -> None:
+            await super().send(message)
+            if message["type"] == "websocket.send":
+                raise BrokenPipeError
 
     application, log = failing(AsyncWebsocketConsumer, "nowhere")
     async with Mute(application, CONNECT) as client:
-        with pytest.raises(ConnectionError) as caught:
-            await client.ended()
-    assert caught.value is error
-    assert log == ["connect", 1011]
+        await client.answers(1)
+        kind = {"type": "websocket.send", "text": "frame"} if finished else {"type": "note"}
+        for _ in range(3):
+            await get_channel_layer().group_send("room", dict(kind))
+            await settle()
+        client.says(leave(4001))
+        assert await client.ended() is None
+    assert log == ["connect", 4001]
+    assert len(client.sent) == 2
     nothing_left()
+
+
+async def test_an_error_of_the_middleware_around_send_is_an_error() -> None:
+    for error in (TimeoutError("slow"), FileNotFoundError("a log"), ValueError("bad")):
+
+        class Wrapped(Client):
+            raised = error
+
+            async def send(self, message: Message) -> None:
+                await super().send(message)
+                if message["type"] == "websocket.send":
+                    raise self.raised
+
+        application, log = failing(AsyncWebsocketConsumer, "nowhere")
+        async with Wrapped(application, CONNECT, frame("x")) as client:
+            with pytest.raises(type(error)):
+                await client.ended()
+        assert log == ["connect", 1011]
 
 
 async def test_an_error_of_one_connection_is_nobody_elses() -> None:

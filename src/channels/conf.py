@@ -53,6 +53,10 @@ def _is_seconds(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
 
 
+def _is_duration(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
+
+
 FAST_JSON = "fast"
 STANDARD_JSON = "standard"
 
@@ -61,6 +65,12 @@ KEYS: Mapping[str, Key] = {
         default=lambda: False,
         accepts=lambda value: isinstance(value, bool),
         wanted="True or False",
+        default_from="the default",
+    ),
+    "GRACE_SECONDS": Key(
+        default=lambda: 10.0,
+        accepts=_is_duration,
+        wanted="a number of seconds, 0 or above (math.inf for no limit)",
         default_from="the default",
     ),
     "DRAIN_DEADLINE_SECONDS": Key(

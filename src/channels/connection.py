@@ -12,31 +12,31 @@ scope.
 
 The lanes take turns (:class:`~channels.turn.Turn`), and each begins with what the other left in the
 context variables, so that for the handlers the connection is one context.
+
+A handler that runs for long is noticed by the loop's :class:`~channels.watch.Watch`. Then another
+task receives ahead (:class:`~channels.ahead.ReadAhead`), to learn whether the client is still
+there. If it is not, the handler gets its grace and is cancelled.
 """
 
 import asyncio
 import contextvars
 import functools
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from django.utils.functional import LazyObject, empty
-
-from channels.begun import Begun, begin
-from channels.denial import deny
-from channels.doorbell import Doorbell
+from channels.ahead import ReadAhead
+from channels.ending import LAST_WORD, Ending, log_lost, which_leaves
 from channels.exceptions import StopConsumer
-from channels.gate import OPEN, WAITING, Gate
+from channels.layer_lane import CUT, FRESH, Phase, Seen, adopt
 from channels.live import live_here
 from channels.statistics import count
 from channels.strands import Strand
-from channels.threads import current_strand, restore_waiting_thread, waiting_thread
-from channels.turn import Turn
+from channels.threads import current_strand, use_strand, waiting_thread
 from channels.typing import Message, Receive, Scope, Send
 
 if TYPE_CHECKING:
-    from channels.layers.base import Inbox
     from channels.limits.meter import Meter
     from channels.outbox import Outbox
 
@@ -47,18 +47,19 @@ ENDINGS = ("websocket.disconnect", "http.disconnect")
 
 BOUNDARIES = (*ENDINGS, "websocket.connect")
 
-NORMAL_CLOSURE = 1000
-ABNORMAL_CLOSURE = 1006
-INTERNAL_ERROR = 1011
 
-LAST_WORD = 1.0
-"""Seconds that the server may take for what ends the connection: a client that reads nothing keeps
-it waiting for ever."""
+class Waits(Enum):
+    """What the client lane waits for, if it has no handler in hand."""
 
-Work = Callable[[], Coroutine[Any, Any, None]]
+    NOT = "not"
+    FOR_CLIENT = "for the client"
+    FOR_TURN = "for its turn, with an event"
 
 
-class Connection:
+NOT, FOR_CLIENT, FOR_TURN = Waits
+
+
+class Connection(Ending):
     """Drives a consumer through one connection.
 
     Args:
@@ -70,37 +71,16 @@ class Connection:
     """
 
     __slots__ = (
-        "_begun",
-        "_bell",
-        "_client_context",
-        "_client_task",
-        "_client_waits",
-        "_consumer",
+        "_ahead",
+        "_cancels_before",
+        "_cut_at",
         "_dispatch",
-        "_ended",
-        "_ending",
         "_failure",
-        "_farewell",
-        "_inbox",
-        "_interrupted",
-        "_layer_context",
-        "_layer_lane",
-        "_layer_ran",
-        "_layer_ready",
-        "_owed",
+        "_interruptions",
         "_receive",
-        "_stopping",
-        "_strand",
-        "_takes_frames",
-        "_tasks",
-        "_tidy",
-        "_turn",
-        "_waiting_thread",
-        "gate",
-        "loop",
+        "_slots",
+        "_waits",
         "meter",
-        "outbox",
-        "scope",
     )
 
     def __init__(
@@ -114,50 +94,32 @@ class Connection:
         takes_frames: bool,
         tidy: Callable[[], Awaitable[None]],
     ) -> None:
-        self.scope: Scope = scope
-        self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
-        self.gate: Gate = Gate(send, self._count_drop)
-        self.outbox: Outbox | None = None
-        """What a sync consumer sends; the next handler begins when it is empty."""
+        super().__init__(
+            consumer,
+            scope,
+            send,
+            takes_frames=takes_frames,
+            strand=current_strand(),
+            tidy=tidy,
+            waiting_thread=waiting_thread(),
+        )
         self.meter: Meter | None = None
         """Looks at every event of the client before its handler does; set before run()."""
-        self._consumer = consumer
         self._dispatch = dispatch
         self._receive = receive
-        self._takes_frames = takes_frames
-        self._tidy = tidy
-        self._strand = current_strand()
-        self._waiting_thread = waiting_thread()
-        self._turn = Turn()
-        self._inbox: Inbox | None = None
-        self._bell: Doorbell | None = None
-        self._tasks: list[asyncio.Task[None]] = []
-        self._client_task: asyncio.Task[Any] | None = None
-        self._client_waits = False
-        self._client_context: contextvars.Context | None = None
-        self._layer_context: contextvars.Context | None = None
-        self._layer_lane: asyncio.Task[None] | None = None
-        self._layer_ran = False
-        self._layer_ready = False
-        self._begun: Begun | None = None
-        self._interrupted = False
-        self._stopping = False
-        self._ended = False
-        self._ending = False
+        self._waits = NOT
+        self._cancels_before = 0
+        self._interruptions = 0
         self._failure: BaseException | None = None
-        self._owed: str | None = None
-        self._farewell: tuple[int, str] | None = None
-
-    # What the consumer sets up before run().
-
-    def listen(self, layer: Any, channel: str, receive: Callable[[], Awaitable[Message]]) -> None:
-        """Take messages from ``channel`` too: by being told of them where the layer can, else by a
-        pump that awaits ``receive``, one message at a time."""
-        self._client_context = contextvars.copy_context()
-        attach = getattr(layer, "attach", None)
-        self._inbox = attach(channel, self._wake) if attach is not None else None
-        if self._inbox is None:
-            self._start_layer_lane(functools.partial(self._pump, receive))
+        self._ahead: ReadAhead | None = None
+        self._cut_at: float | None = None
+        """When the handler in hand is cut, by the watch's clock."""
+        self._slots: asyncio.Semaphore | None = None
+        most: int = consumer.max_concurrency
+        if most > 1:
+            self._overlaps = True
+            self._slots = asyncio.Semaphore(most)
+            self._overlapping = set()
 
     async def run(self) -> None:
         """Serve until the connection ends.
@@ -169,7 +131,8 @@ class Connection:
         task = asyncio.current_task()
         assert task is not None, "asyncio runs coroutines in tasks"
         self._client_task = task
-        cancels_before = task.cancelling()
+        self._cancels_before = task.cancelling()
+        self._context = contextvars.copy_context()
         failure: BaseException | None = None
         live = live_here().connections
         live.add(self)
@@ -177,29 +140,42 @@ class Connection:
             await self._follow_client()
         except BaseException as error:  # raised again below, after the end
             failure = error
-        # fail() cancels this task to get it out of receive(). If that was the only request, nobody
-        # outside wants the task cancelled.
-        if self._interrupted and task.uncancel() <= cancels_before:
+        # Nobody outside wants what we cancelled ourselves, to get the task out of receive() or out
+        # of a handler.
+        for _ in range(self._interruptions):
+            task.uncancel()
+        if (
+            self._interruptions
+            and isinstance(failure, asyncio.CancelledError)
+            and not self._is_cancelled()
+        ):
             failure = None
-        cancelled = task.cancelling() > cancels_before
-        failure = self._which_leaves(failure)
+        gone = self._departure if isinstance(self._departure, Exception) else None
+        failure = which_leaves(self._failure, failure, gone)
         try:
-            failure = await self._end(failure, cancelled)
-        except asyncio.CancelledError:
-            if failure is None:
-                raise
+            failure = await self._end(failure)
         finally:
             if self.outbox is not None:
                 self.outbox.close()
             if self._inbox is not None:
                 self._inbox.close()
             live.discard(self)
+            self._watch.leave(self)
+        if self._is_cancelled() and not isinstance(failure, asyncio.CancelledError):
+            if failure is not None:
+                self._explain(failure)
+                logger.error("A cancelled connection had ended with an error.", exc_info=failure)
+            raise asyncio.CancelledError
         if failure is not None:
             self._explain(failure)
             try:
                 raise failure
             finally:
                 del failure  # the frame would hold the exception that holds the frame
+
+    def _is_cancelled(self) -> bool:
+        task = self._client_task
+        return task is not None and task.cancelling() > self._cancels_before
 
     # What the consumer's handlers may ask for.
 
@@ -209,25 +185,21 @@ class Connection:
         if self._strand is None:
             return None
         task = asyncio.current_task()
-        return self._strand if task is self._client_task or task is self._layer_lane else None
+        if task is self._client_task or task is self._layer_lane:
+            return self._strand
+        if self._overlapping and task in self._overlapping:
+            return current_strand()
+        return None
 
     def owe(self, ending: str) -> None:
         """See to it that the consumer gets an event of type ``ending``, whatever ends the
         connection: the client's own, or one made by us."""
         self._owed = ending
 
-    def start(self, work: Work) -> "asyncio.Task[None]":
-        """Run ``work()`` beside the handlers. If it raises, the connection ends with that; when the
-        connection ends it is cancelled."""
-        task = self.loop.create_task(self._guard(work))
-        self._tasks = [other for other in self._tasks if not other.done()]
-        self._tasks.append(task)
-        return task
-
     def stop_soon(self) -> None:
         """End the connection, without an error, after the handler in hand if there is one."""
-        if not (self._stopping or self._ending):
-            self._stopping = True
+        if self._phase == Phase.SERVING:
+            self._phase = Phase.STOPPING
             self.start(self._stop)
 
     def close_soon(self, code: int, reason: str = "", *, grace: float | None = None) -> None:
@@ -238,8 +210,8 @@ class Connection:
         a bound); then it is cancelled. A WebSocket that was not accepted yet is denied with a 503.
         Call it on the connection's loop. Where the connection ends already it does nothing.
         """
-        if not (self._stopping or self._ending):
-            self._stopping = True
+        if self._phase == Phase.SERVING:
+            self._phase = Phase.STOPPING
             self._farewell = (code, reason)
             self.start(functools.partial(self._stop, grace))
 
@@ -248,21 +220,22 @@ class Connection:
             async with asyncio.timeout(grace):
                 await self._turn.take()
         except TimeoutError:
-            if not self._client_waits and self._client_task is not None:
-                self._interrupted = True
-                self._client_task.cancel()
-            if self.outbox is not None:
-                self.outbox.close()  # the handler may wait for a client that reads nothing
+            self._cut()
         self.fail(StopConsumer())
 
     def fail(self, error: BaseException) -> None:
         """End the connection with ``error``; the first one counts, others are logged."""
-        if self._failure is not None or self._ending:
-            _log_lost(error)
+        if self._failure is not None or self._phase == Phase.ENDING:
+            log_lost(error)
             return
         self._failure = error
-        if self._client_waits and self._client_task is not None:
-            self._interrupted = True
+        if self._waits is not NOT:
+            self._interrupt()
+
+    def _interrupt(self) -> None:
+        """Get the client lane out of whatever it awaits."""
+        if self._client_task is not None:
+            self._interruptions += 1
             self._client_task.cancel()
 
     # The client lane.
@@ -270,25 +243,27 @@ class Connection:
     async def _follow_client(self) -> None:
         receive, turn, meter, strand = self._receive, self._turn, self.meter, self._strand
         while self._failure is None:
-            self._client_waits = True
-            message = await receive()
+            self._waits = FOR_CLIENT
+            message = await receive() if self._ahead is None else await self._next_ahead()
             if meter is not None and not meter.admits(message):
-                message = await meter.hold_back(message, receive)
+                message = await meter.hold_back(message, self._next_event)
             if turn.taken:
-                await turn.take()
+                await self._wait_for_turn(message)
             turn.taken = True
-            self._client_waits = False
+            self._waits = NOT
+            if self._seen != FRESH:
+                self._be_seen()
             if self._layer_ran:
                 self._adopt_layer_context()
             try:
-                await self._handle(message)
+                await (self._overlap(message) if self._overlaps else self._handle(message))
             finally:
                 if strand is not None and strand.used:
                     await self._tidy()
                 if self._client_context is not None or self._layer_context is not None:
                     self._client_context = contextvars.copy_context()
                 turn.give_back()
-            if self._ended:
+            if self._phase >= CUT:
                 return
             if self._layer_ready:
                 # Neither receive() nor a handler has to give way to the loop; the other lane would
@@ -296,9 +271,34 @@ class Connection:
                 await asyncio.sleep(0)
         raise self._failure
 
+    def _next_event(self) -> Awaitable[Message]:
+        return self._receive() if self._ahead is None else self._next_ahead()
+
+    async def _next_ahead(self) -> Message:
+        ahead = self._ahead
+        assert ahead is not None, "asked before"
+        message = await ahead.next()
+        if ahead.is_empty:
+            self._ahead = None
+        return message
+
+    async def _wait_for_turn(self, message: Message) -> None:
+        """Wait for the other lane's handler.
+
+        Raises:
+            StopConsumer: that was cut, so that no other handler begins.
+        """
+        self._waits = FOR_TURN
+        if _is_ending(message):
+            self._depart(message)
+        await self._turn.take()
+        if self._phase == CUT:
+            self._turn.give_back()
+            raise StopConsumer
+
     def _adopt_layer_context(self) -> None:
         self._layer_ran = False
-        _adopt(self._layer_context)
+        adopt(self._layer_context)
 
     def _handle(self, message: Message) -> Awaitable[Any]:
         """Run the handler of one event. The caller has the turn, and tidies up."""
@@ -317,7 +317,7 @@ class Connection:
             try:
                 await outbox.flush()
             except Exception as error:
-                _log_lost(error)
+                log_lost(error)
             raise
         await outbox.flush()
 
@@ -328,254 +328,92 @@ class Connection:
             count("connections.opened")
             return
         self._owed = None
-        self._ended = True
+        self._phase = max(self._phase, Phase.TOLD)
         if kind == "websocket.disconnect":
             count("connections.ended")
             self.gate.close()
 
-    # The layer lane.
+    # Handlers that overlap.
 
-    def _wake(self) -> None:
-        """A message was put into the mailbox. Called on this loop, in the sender's context."""
-        self._layer_ready = True
-        bell = self._bell
-        if bell is not None:
-            if bell.waiting and not (self._takes_frames and self._send_frames()):
-                bell.ring()
-        elif self._layer_context is None and not (self._ended or self._ending):
-            # The last two, because another thread's call may come after the end.
-            self._start_layer_lane(self._follow_inbox)
-
-    def _send_frames(self) -> bool:
-        """Send the finished frames that wait, for the layer lane, which waits too. ``False`` where
-        the lane has to see to what is there."""
-        inbox, lane, context, gate = self._inbox, self._layer_lane, self._layer_context, self.gate
-        assert inbox is not None and lane is not None and context is not None  # noqa: PT018
-        while not self._turn.taken and gate.state is OPEN:
-            frame = inbox.take("websocket.send")
-            if frame is None:
-                return False
-            if self._client_context is not None:
-                context.run(_adopt, self._client_context)
-                self._client_context = None
-            try:
-                begun = begin(gate.send(frame.message()), self.loop, lane, context)
-            except BaseException as error:
-                self.fail(error)
-                lane.cancel()  # as if it had raised there: nothing follows
-                return True
-            if begun is not None:
-                self._begun = begun
-                self._turn.taken = True
-                return False
-            if inbox.empty():
-                self._layer_ready = False
-                return True
-        return False
-
-    def _start_layer_lane(self, work: Work) -> None:
-        # What the client lane last left, never the context of whoever sends.
-        self._layer_context = self._client_context
-        self._client_context = None
-        self._layer_lane = self.loop.create_task(self._guard(work), context=self._layer_context)
-        self._tasks.append(self._layer_lane)
-
-    async def _follow_inbox(self) -> None:
-        inbox, turn, strand = self._inbox, self._turn, self._strand
-        assert inbox is not None, "the lane is started by the inbox"
-        bell = self._bell = Doorbell(self.loop)
-        while True:
-            if turn.taken:
-                await turn.take()
-            turn.taken = True
-            try:
-                # Taken in its turn and not before: until then it counts, and expires, as unread.
-                snapshot = inbox.take()
-                if snapshot is not None:
-                    await self._deliver(snapshot.message())
-                    if self._ended:
-                        raise StopConsumer
-            finally:
-                if strand is not None and strand.used:
-                    await self._tidy()
-                turn.give_back()
-            if not inbox.empty():
-                # A consumer that sends messages to itself does not keep the loop to itself.
-                await asyncio.sleep(0)
-                continue
-            self._layer_ready = False
-            try:
-                await bell
-            except asyncio.CancelledError as cancelled:
-                if self._begun is None:
-                    raise
-                self._begun.interruption = cancelled
-            if self._begun is not None:
-                await self._finish_frame(self._begun)
-
-    async def _finish_frame(self, begun: Begun) -> None:
-        """Go on with a frame that the server did not take at once. It is the lane's turn."""
-        self._begun = None
-        try:
-            await begun
-        finally:
-            self._turn.give_back()
-
-    async def _pump(self, receive: Callable[[], Awaitable[Message]]) -> None:
-        while True:
-            self._layer_ready = False
-            message = await receive()
-            self._layer_ready = True
-            # The loop goes round once for each message: an event of the client that is ready by
-            # now comes first, and a layer that never waits does not keep the loop to itself.
-            await asyncio.sleep(0)
-            if not self._turn.take_nowait():
-                await self._turn.take()
-            try:
-                await self._deliver(message)
-                if self._ended:
-                    raise StopConsumer
-            finally:
-                if self._strand is not None and self._strand.used:
-                    await self._tidy()
-                self._turn.give_back()
-
-    def _deliver(self, message: Message) -> Awaitable[Any]:
-        """Handle one message of the layer. It is the lane's turn."""
-        # Not a coroutine of its own: this is the path of every message to a group.
-        if self._client_context is not None:
-            _adopt(self._client_context)
-            self._client_context = None
-        self._layer_ran = True
-        if self._takes_frames and message.get("type") == "websocket.send":
-            return self.gate.send_frame(message)
-        return self._handle(message)
-
-    def _count_drop(self) -> None:
-        if self._inbox is not None:
-            self._inbox.count_drop("closed")
-
-    async def _guard(self, work: Work) -> None:
-        # Called here and not by whoever asks for the task: a connection can end before the task
-        # ran for the first time, and a coroutine that nobody awaits is a warning.
-        try:
-            await work()
-        except asyncio.CancelledError as cancelled:
-            if not (self._ended or self._ending):
-                self.fail(cancelled)  # raised by the work itself: nobody asked for it
-            raise
-        except BaseException as error:
-            self.fail(error)  # the client lane raises it
-
-    # The end.
-
-    def _which_leaves(self, raised: BaseException | None) -> BaseException | None:
-        """Of what ended the client lane from beside and what it raised: the first, and an error
-        before the server's cancellation."""
-        failures = [
-            error
-            for error in dict.fromkeys((self._failure, raised))
-            if error is not None and not isinstance(error, StopConsumer)
-        ]
-        failures.sort(key=lambda error: isinstance(error, asyncio.CancelledError))
-        for error in failures[1:]:
-            _log_lost(error)
-        return failures[0] if failures else None
-
-    async def _end(self, failure: BaseException | None, cancelled: bool) -> BaseException | None:
-        """Stop what runs beside, close the client, and let the consumer say goodbye: once.
-
-        Returns what is to leave the application: ``failure``, or where there was none what the
-        consumer's goodbye raised.
-        """
-        self._ending = True
-        if self.outbox is not None and cancelled:
-            self.outbox.close()  # a handler that waits for the client must not be waited for
-        restore_waiting_thread(self._waiting_thread)
-        reason = ""
-        if failure is None:
-            code, reason = self._farewell or (NORMAL_CLOSURE, "")
-        elif cancelled and isinstance(failure, asyncio.CancelledError):
-            code = ABNORMAL_CLOSURE
-        else:
-            code = INTERNAL_ERROR
-        try:
-            for task in self._tasks:
-                task.cancel()
-            if self._tasks:
-                await asyncio.wait(self._tasks)
-            if code == INTERNAL_ERROR or (failure is None and self._farewell is not None):
-                await self._tell_client(code, reason)
-        finally:
-            if self._owed is not None:
-                error = await self._say_goodbye(self._owed, code, reason)
-                if failure is None:
-                    failure = error
-                else:
-                    _log_lost(error)
-        return failure
-
-    async def _tell_client(self, code: int, reason: str) -> None:
-        try:
-            async with asyncio.timeout(LAST_WORD):
-                await self._last_word(code, reason)
-        except Exception:  # the connection may be gone, and what ended it is the news
-            logger.debug("The client could not be told of the end.", exc_info=True)
-
-    async def _last_word(self, code: int, reason: str) -> None:
-        gate, is_websocket = self.gate, self.scope.get("type") == "websocket"
-        if is_websocket and gate.state is OPEN:
-            event: Message = {"type": "websocket.close", "code": code}
-            await gate.send(event | {"reason": reason} if reason else event)
-        elif self._farewell is None:
-            return  # servers answer what fails before it has answered
-        elif is_websocket and gate.state is WAITING:
-            await deny(self.scope, gate.send, 503, reason)
-        elif gate.is_event_stream and gate.state is OPEN:
-            await gate.send({"type": "http.response.body", "body": b"", "more_body": False})
-
-    async def _say_goodbye(self, ending: str, code: int, reason: str) -> Exception | None:
-        """Make the consumer the event of its end; returns what that raised."""
-        event: Message = {"type": ending}
-        if ending == "websocket.disconnect":
-            event |= {"code": code, "reason": reason}
-        if self._layer_ran:
-            self._adopt_layer_context()
-        try:
-            try:
-                await self._handle(event)
-            finally:
-                if self._strand is not None and self._strand.used:
-                    await self._tidy()
-        except StopConsumer:
-            return None
-        except Exception as error:
-            return error
-        return None
-
-    def _explain(self, failure: BaseException) -> None:
-        if isinstance(failure, asyncio.CancelledError):
+    async def _overlap(self, message: Message) -> None:
+        """Begin a handler when fewer than ``max_concurrency`` are in hand. ``connect`` and the end
+        overlap with nothing."""
+        assert self._slots is not None and self._overlapping is not None  # noqa: PT018
+        if message.get("type") in BOUNDARIES:
+            if self._overlapping:
+                self._depart(message)
+                await asyncio.wait(self._overlapping)
+            await self._handle(message)
             return
-        user = self.scope.get("user")
-        if isinstance(user, LazyObject) and user.__dict__.get("_wrapped") is empty:
-            user = None  # to look it up now could need the database that just failed
-        failure.add_note(
-            f"In consumer {type(self._consumer).__qualname__}, path {self.scope.get('path')!r}, "
-            f"user id {getattr(user, 'pk', None)!r}."
-        )
+        await self._slots.acquire()
+        task = self.loop.create_task(self._guard(functools.partial(self._in_slot, message)))
+        self._overlapping.add(task)
+        task.add_done_callback(self._free_slot)
+
+    async def _in_slot(self, message: Message) -> None:
+        strand: Strand | None = None
+        if self._strand is not None:
+            strand = self._strand.sibling()
+            use_strand(strand)
+            if self._siblings is None:
+                self._siblings = []
+            self._siblings.append(strand)
+        try:
+            await self._handle(message)
+        finally:
+            if strand is not None and self._siblings is not None and not strand.busy:
+                self._siblings.remove(strand)
+                await strand.end()
+
+    def _free_slot(self, task: "asyncio.Task[None]") -> None:
+        assert self._slots is not None and self._overlapping is not None  # noqa: PT018
+        self._overlapping.discard(task)
+        self._slots.release()
+
+    # A handler that runs for long.
+
+    def look(self, now: float) -> bool:
+        """See :class:`channels.watch.Watched`."""
+        if self._phase >= Phase.TOLD or not self._turn.taken:
+            self._seen = Seen.NOTHING
+            return False
+        if self._cut_at is not None:
+            if self._phase < CUT and now >= self._cut_at:
+                self._cut()
+            elif self._phase == CUT and now >= self._cut_at + LAST_WORD and self._parting is None:
+                self._part()
+        elif self._seen == FRESH:
+            self._seen = Seen.RUNNING
+        elif self._waits is not FOR_CLIENT:
+            self._read_ahead()
+        return True
+
+    def _read_ahead(self) -> None:
+        if self._ahead is None:
+            assert self._context is not None, "set before the first event"
+            context = self._client_context or self._context
+            self._ahead = ReadAhead(self._receive, context, _is_ending, self._depart)
+        self._ahead.go_on()
+
+    def _depart(self, end: Message | BaseException) -> None:
+        """The client has gone, and a handler is in hand: its time runs from now on."""
+        if self._phase >= CUT or self._departure is not None:
+            return
+        self._departure = end
+        self._cut_at = self._watch.clock() + self.grace()
+
+    def _cut(self) -> None:
+        """Cancel the handler in hand, in whichever lane."""
+        self._phase = CUT
+        if self._cut_at is None:
+            self._cut_at = self._watch.clock()
+        if self.outbox is not None:
+            self.outbox.close()  # what it sends goes nowhere, and it waits for no room
+        if self._waits is NOT:
+            self._interrupt()
+        elif self._layer_lane is not None:
+            self._layer_lane.cancel()
 
 
-def _log_lost(error: BaseException | None) -> None:
-    """Log what cannot leave the application, because something else does."""
-    if isinstance(error, Exception) and not isinstance(error, StopConsumer):
-        logger.error("Another error ended the connection before this one.", exc_info=error)
-
-
-def _adopt(context: contextvars.Context | None) -> None:
-    """Set the current context's variables to what they are in ``context``."""
-    for variable, value in () if context is None else context.items():
-        if variable.get(_MISSING) is not value:
-            variable.set(value)
-
-
-_MISSING: Any = object()
+def _is_ending(message: Message) -> bool:
+    return message.get("type") in ENDINGS

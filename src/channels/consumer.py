@@ -103,6 +103,16 @@ class AsyncConsumer:
     """Limits of this consumer's connections in place of the project's, under the same keys as in
     ``CHANNELS["LIMITS"]``. ``as_asgi(connection_limits={…})`` goes before."""
 
+    grace_seconds: float | None = None
+    """How long a handler may go on for when the client has gone, before it is cancelled, and
+    ``disconnect`` when the server cancels the connection; ``math.inf`` for as long as they like.
+    ``None`` is what ``CHANNELS["GRACE_SECONDS"]`` says."""
+
+    max_concurrency: int = 1
+    """How many handlers of one connection may be in hand at once. Above 1 they begin in the order
+    of their events and may end in any; each runs in a context of its own. The first event and the
+    end overlap with no other handler."""
+
     _connection: Connection | None = None
     _limits: Limits
     scope: Scope
@@ -169,6 +179,20 @@ class AsyncConsumer:
         begun: Awaitable[Any] = handler(message)
         return begun
 
+    async def on_error(self, exc: Exception) -> int | None:
+        """An exception ends the connection. Called before anything is closed, at most once.
+
+        Return a close code (1000 to 4999) to end it with that, for the client and for
+        ``disconnect``; then the exception leaves nothing behind, not even in the log. With ``None``
+        the code is 1011, and the exception leaves the application, which is how servers come to
+        log it. So does what this method raises, with the first exception as its context.
+        """
+        return None
+
+    async def ask_on_error(self, exc: Exception) -> int | None:
+        """What :meth:`on_error` says, for the connection."""
+        return await self.on_error(exc)
+
     @markcoroutinefunction
     def send(self, message: Message) -> Awaitable[Any]:
         """Send one ASGI event to the client.
@@ -215,7 +239,7 @@ class AsyncConsumer:
         """Set what belongs to one connection, before anything of it happens."""
 
     def _make_base_send(self, connection: Connection) -> Callable[[Message], Any]:
-        return connection.gate.send
+        return connection.gate.offer
 
     def _dispatcher(self) -> Callable[[Message], Awaitable[Any]]:
         """What runs a handler: :meth:`dispatch`, or where that is ours what it awaits, which spares
@@ -276,6 +300,17 @@ class SyncConsumer(AsyncConsumer):
     ) -> None:
         _close_soon(self, message)
 
+    def on_error(  # type: ignore[override] # as all handlers of this family
+        self, exc: Exception
+    ) -> int | None:
+        """As in :class:`AsyncConsumer`, in a thread."""
+        return None
+
+    async def ask_on_error(self, exc: Exception) -> int | None:
+        if type(self).on_error is SyncConsumer.on_error:
+            return None  # it costs no thread
+        return await database_sync_to_async(self.on_error)(exc)
+
     def send(self, message: Message) -> Any:
         """Send one ASGI event to the client.
 
@@ -293,7 +328,7 @@ class SyncConsumer(AsyncConsumer):
         strand = current_strand()
         if strand is None:
             # Handlers run in a thread that waits in async_to_sync, as in Django's TestCase.
-            return async_to_sync(connection.gate.send)
+            return async_to_sync(connection.gate.offer)
         connection.outbox = outbox = Outbox(connection.gate, strand)
         return outbox.put
 

@@ -93,7 +93,26 @@ class Gate:
             return self._hold(message)
         if self.state is CLOSED:
             self._count_drop()
-        return self.send(message)
+        return self.offer(message)
+
+    async def offer(self, message: Message) -> Any:
+        """Pass one event on, or drop it, as :meth:`send` does; ``False`` also where the server
+        raises because the client has gone."""
+        try:
+            return await self.send(message)
+        except OSError as error:
+            if not self.lost(error):
+                raise
+            return False
+
+    def lost(self, error: OSError) -> bool:
+        """Whether a server says by ``error``, which its ``send`` raised, that the client has gone.
+        Then nothing more is sent."""
+        if not says_gone(error):
+            return False
+        logger.debug("The client has gone, says the server: %r.", error)
+        self.close()
+        return True
 
     def close(self) -> None:
         """Nothing can be sent from now on: the client has gone."""
@@ -158,3 +177,12 @@ def is_event_stream(start: Message) -> bool:
         if name.lower() == b"content-type":
             return bool(value.lower().startswith(b"text/event-stream"))
     return False
+
+
+def says_gone(error: OSError) -> bool:
+    """Whether a server's ``send`` says by ``error`` that the client has gone.
+
+    ASGI has servers raise an ``OSError`` of their own for it ("Disconnected Client"). Of Python's
+    the connection errors count; others, such as a timeout or a missing file, are a middleware's.
+    """
+    return isinstance(error, ConnectionError) or type(error).__module__ != "builtins"

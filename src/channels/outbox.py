@@ -147,7 +147,7 @@ class Outbox:
         try:
             while (item := self._first()) is not None:
                 try:
-                    answer = await self._gate.send(item.message)
+                    answer = await self._gate.offer(item.message)
                 except Exception as error:
                     answer, item.error = None, error
                     if item.taken is None:

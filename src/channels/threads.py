@@ -34,6 +34,15 @@ def current_strand() -> Strand | None:
     return _current.get()
 
 
+def use_strand(strand: Strand) -> None:
+    """Let the sync code of this context run in ``strand`` from now on."""
+    key: Any = _Key()
+    executors: Any = SyncToAsync.context_to_thread_executor
+    executors[key] = strand
+    SyncToAsync.thread_sensitive_context.set(key)
+    _current.set(strand)
+
+
 class _Key:
     """What asgiref finds a strand by, in place of a ``ThreadSensitiveContext``.
 

@@ -8,6 +8,7 @@ from typing import Any
 from asgiref.sync import async_to_sync
 
 # Not called here: test suites replace the name in this module, as they do in channels.consumer.
+from channels.connection import Connection
 from channels.consumer import AsyncConsumer, SyncConsumer
 from channels.db import aclose_old_connections
 from channels.exceptions import AcceptConnection, DenyConnection, StopConsumer
@@ -196,7 +197,10 @@ class AsyncWebsocketConsumer(_OwnGroups, AsyncConsumer):
     async def accept(self, subprotocol: str | None = None, headers: Headers | None = None) -> Any:
         """Accept the connection. After the first ``accept`` or ``close`` this does nothing and
         returns ``False``."""
-        return await super().send(accept_event(subprotocol, headers))
+        try:
+            return await super().send(accept_event(subprotocol, headers))
+        except OSError as error:
+            return self._note_loss(error)
 
     async def websocket_receive(self, message: Message) -> None:
         text = message.get("text")
@@ -221,10 +225,13 @@ class AsyncWebsocketConsumer(_OwnGroups, AsyncConsumer):
         Raises:
             ValueError: neither text nor bytes were given.
         """
-        if text_data is not None:
-            answer = await super().send({"type": "websocket.send", "text": text_data})
-        else:
-            answer = await super().send(frame_event(text_data, bytes_data))
+        try:
+            if text_data is not None:
+                answer = await super().send({"type": "websocket.send", "text": text_data})
+            else:
+                answer = await super().send(frame_event(text_data, bytes_data))
+        except OSError as error:
+            answer = self._note_loss(error)
         if close:
             await self.close(close)
         return answer
@@ -235,7 +242,25 @@ class AsyncWebsocketConsumer(_OwnGroups, AsyncConsumer):
 
         The consumer goes on until the ``websocket.disconnect`` event.
         """
-        return await super().send(close_event(code, reason))
+        try:
+            return await super().send(close_event(code, reason))
+        except OSError as error:
+            return self._note_loss(error)
+
+    def _make_base_send(self, connection: Connection) -> Callable[[Message], Any]:
+        # Without the coroutine that other consumers have around it: this family's methods are
+        # coroutines already, and see for themselves what a server raises.
+        return connection.gate.send
+
+    def _note_loss(self, error: OSError) -> bool:
+        """``False`` where a server says by ``error`` that the client has gone.
+
+        Raises:
+            OSError: ``error``, which says something else.
+        """
+        if self._connection is None or not self._connection.gate.lost(error):
+            raise error
+        return False
 
     async def websocket_disconnect(self, message: Message) -> None:
         async with AsyncExitStack() as end:  # as in the sync family

@@ -1,0 +1,302 @@
+"""The layer lane of a connection: where messages of the channel layer are handled.
+
+What the lanes share stands here too: whose turn it is, how far the connection is on its way to its
+end, and what each lane last left in the context variables.
+"""
+
+import asyncio
+import contextvars
+import functools
+from abc import abstractmethod
+from collections.abc import Awaitable, Callable, Coroutine
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any
+
+from channels.begun import Begun, begin
+from channels.doorbell import Doorbell
+from channels.exceptions import StopConsumer
+from channels.gate import OPEN, Gate
+from channels.strands import Strand
+from channels.turn import Turn
+from channels.typing import Message, Send
+from channels.watch import watch_of
+
+if TYPE_CHECKING:
+    from channels.layers.base import Inbox
+
+Work = Callable[[], Coroutine[Any, Any, None]]
+
+
+class Phase(IntEnum):
+    """How far a connection is on its way to its end; it only goes forward."""
+
+    SERVING = 0
+    STOPPING = 1
+    """It is to end after the handler in hand."""
+    CUT = 2
+    """The client has gone and the handler in hand has used up its grace. No other one begins."""
+    TOLD = 3
+    """The consumer was given the event of its end, or is being given it."""
+    ENDING = 4
+    """The client lane is over, whatever ended it."""
+
+
+class Seen(IntEnum):
+    """What the watch knows of the handler in hand."""
+
+    NOTHING = 0
+    """The connection is not entered in the watch."""
+    FRESH = 1
+    """It began after the last tick."""
+    RUNNING = 2
+    """It was in hand at the last tick."""
+
+
+CUT = Phase.CUT
+FRESH = Seen.FRESH
+
+
+class LayerLane:
+    """The half of a :class:`~channels.connection.Connection` that faces the channel layer."""
+
+    __slots__ = (
+        "_begun",
+        "_bell",
+        "_client_context",
+        "_inbox",
+        "_layer_context",
+        "_layer_lane",
+        "_layer_ran",
+        "_layer_ready",
+        "_overlaps",
+        "_phase",
+        "_seen",
+        "_strand",
+        "_takes_frames",
+        "_tasks",
+        "_tidy",
+        "_turn",
+        "_watch",
+        "gate",
+        "loop",
+    )
+
+    def __init__(
+        self,
+        send: Send,
+        *,
+        takes_frames: bool,
+        strand: Strand | None,
+        tidy: Callable[[], Awaitable[None]],
+    ) -> None:
+        self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
+        self.gate: Gate = Gate(send, self._count_drop)
+        self._takes_frames = takes_frames
+        self._strand: Strand | None = strand
+        self._tidy = tidy
+        self._watch = watch_of(self.loop)
+        self._turn = Turn()
+        self._phase = Phase.SERVING
+        self._seen = Seen.NOTHING
+        self._overlaps = False
+        self._tasks: list[asyncio.Task[None]] = []
+        self._inbox: Inbox | None = None
+        self._bell: Doorbell | None = None
+        self._client_context: contextvars.Context | None = None
+        self._layer_context: contextvars.Context | None = None
+        self._layer_lane: asyncio.Task[None] | None = None
+        self._layer_ran = False
+        self._layer_ready = False
+        self._begun: Begun | None = None
+
+    def listen(self, layer: Any, channel: str, receive: Callable[[], Awaitable[Message]]) -> None:
+        """Take messages from ``channel`` too: by being told of them where the layer can, else by a
+        pump that awaits ``receive``, one message at a time."""
+        self._client_context = contextvars.copy_context()
+        attach = getattr(layer, "attach", None)
+        self._inbox = attach(channel, self._wake) if attach is not None else None
+        if self._inbox is None:
+            self._start_layer_lane(functools.partial(self._pump, receive))
+
+    def start(self, work: Work) -> "asyncio.Task[None]":
+        """Run ``work()`` beside the handlers. If it raises, the connection ends with that; when the
+        connection ends it is cancelled."""
+        task = self.loop.create_task(self._guard(work))
+        self._tasks = [other for other in self._tasks if not other.done()]
+        self._tasks.append(task)
+        return task
+
+    @abstractmethod
+    def fail(self, error: BaseException) -> None:
+        """End the connection with ``error``."""
+
+    @abstractmethod
+    def _handle(self, message: Message) -> Awaitable[Any]:
+        """Run the handler of one event. The caller has the turn, and tidies up."""
+
+    @abstractmethod
+    def _overlap(self, message: Message) -> Awaitable[Any]:
+        """Begin the handler of one event, as soon as it may."""
+
+    @abstractmethod
+    def look(self, now: float) -> bool:
+        """See :class:`channels.watch.Watched`."""
+
+    def _be_seen(self) -> None:
+        """A handler begins."""
+        if self._seen == Seen.NOTHING:
+            self._watch.enter(self)
+        self._seen = FRESH
+
+    def _wake(self) -> None:
+        """A message was put into the mailbox. Called on this loop, in the sender's context."""
+        self._layer_ready = True
+        bell = self._bell
+        if bell is not None:
+            if bell.waiting and not (self._takes_frames and self._send_frames()):
+                bell.ring()
+        elif self._layer_context is None and self._phase < CUT:
+            # Another thread's call may come after the end.
+            self._start_layer_lane(self._follow_inbox)
+
+    def _send_frames(self) -> bool:
+        """Send the finished frames that wait, for the layer lane, which waits too. ``False`` where
+        the lane has to see to what is there."""
+        inbox, lane, context, gate = self._inbox, self._layer_lane, self._layer_context, self.gate
+        assert inbox is not None and lane is not None and context is not None  # noqa: PT018
+        while not self._turn.taken and gate.state is OPEN:
+            frame = inbox.take("websocket.send")
+            if frame is None:
+                return False
+            if self._client_context is not None:
+                context.run(adopt, self._client_context)
+                self._client_context = None
+            try:
+                begun = begin(gate.send(frame.message()), self.loop, lane, context)
+            except BaseException as error:
+                if isinstance(error, OSError) and gate.lost(error):
+                    self._count_drop()
+                    continue
+                self.fail(error)
+                lane.cancel()  # as if it had raised there: nothing follows
+                return True
+            if begun is not None:
+                self._begun = begun
+                self._turn.taken = True
+                return False
+            if inbox.empty():
+                self._layer_ready = False
+                return True
+        return False
+
+    def _start_layer_lane(self, work: Work) -> None:
+        # What the client lane last left, never the context of whoever sends.
+        self._layer_context = self._client_context
+        self._client_context = None
+        self._layer_lane = self.loop.create_task(self._guard(work), context=self._layer_context)
+        self._tasks.append(self._layer_lane)
+
+    async def _follow_inbox(self) -> None:
+        inbox, turn, strand = self._inbox, self._turn, self._strand
+        assert inbox is not None, "the lane is started by the inbox"
+        bell = self._bell = Doorbell(self.loop)
+        while True:
+            if turn.taken:
+                await turn.take()
+            turn.taken = True
+            try:
+                # Taken in its turn and not before: until then it counts, and expires, as unread.
+                snapshot = inbox.take()
+                if snapshot is not None:
+                    await self._deliver(snapshot.message())
+                    if self._phase >= CUT:
+                        raise StopConsumer
+            finally:
+                if strand is not None and strand.used:
+                    await self._tidy()
+                turn.give_back()
+            if not inbox.empty():
+                # A consumer that sends messages to itself does not keep the loop to itself.
+                await asyncio.sleep(0)
+                continue
+            self._layer_ready = False
+            try:
+                await bell
+            except asyncio.CancelledError as cancelled:
+                if self._begun is None:
+                    raise
+                self._begun.interruption = cancelled
+            if self._begun is not None:
+                await self._finish_frame(self._begun)
+
+    async def _finish_frame(self, begun: Begun) -> None:
+        """Go on with a frame that the server did not take at once. It is the lane's turn."""
+        self._begun = None
+        if self._seen != FRESH:
+            self._be_seen()
+        try:
+            await begun
+        except OSError as error:
+            if not self.gate.lost(error):
+                raise
+            self._count_drop()
+        finally:
+            self._turn.give_back()
+
+    async def _pump(self, receive: Callable[[], Awaitable[Message]]) -> None:
+        while True:
+            self._layer_ready = False
+            message = await receive()
+            self._layer_ready = True
+            # The loop goes round once for each message: an event of the client that is ready by
+            # now comes first, and a layer that never waits does not keep the loop to itself.
+            await asyncio.sleep(0)
+            if not self._turn.take_nowait():
+                await self._turn.take()
+            try:
+                await self._deliver(message)
+                if self._phase >= CUT:
+                    raise StopConsumer
+            finally:
+                if self._strand is not None and self._strand.used:
+                    await self._tidy()
+                self._turn.give_back()
+
+    def _deliver(self, message: Message) -> Awaitable[Any]:
+        """Handle one message of the layer. It is the lane's turn."""
+        # Not a coroutine of its own: this is the path of every message to a group.
+        if self._client_context is not None:
+            adopt(self._client_context)
+            self._client_context = None
+        self._layer_ran = True
+        if self._seen != FRESH:
+            self._be_seen()
+        if self._takes_frames and message.get("type") == "websocket.send":
+            return self.gate.send_frame(message)
+        return self._overlap(message) if self._overlaps else self._handle(message)
+
+    def _count_drop(self) -> None:
+        if self._inbox is not None:
+            self._inbox.count_drop("closed")
+
+    async def _guard(self, work: Work) -> None:
+        # Called here and not by whoever asks for the task: a connection can end before the task
+        # ran for the first time, and a coroutine that nobody awaits is a warning.
+        try:
+            await work()
+        except asyncio.CancelledError as cancelled:
+            if self._phase < CUT:
+                self.fail(cancelled)  # raised by the work itself: nobody asked for it
+            raise
+        except BaseException as error:
+            self.fail(error)  # the client lane raises it
+
+
+def adopt(context: contextvars.Context | None) -> None:
+    """Set the current context's variables to what they are in ``context``."""
+    for variable, value in () if context is None else context.items():
+        if variable.get(_MISSING) is not value:
+            variable.set(value)
+
+
+_MISSING: Any = object()
