@@ -152,7 +152,8 @@ class Ending(LayerLane):
         """What is to leave the application, and what client and consumer are told."""
         if failure is None:
             if self._farewell is None:
-                return None, Verdict(NORMAL_CLOSURE)
+                # A server that is not told may leave the client's side open for ever.
+                return None, Verdict(NORMAL_CLOSURE, tell=self._departure is None)
             code, reason = self._farewell
             return None, Verdict(code, reason, tell=True)
         if isinstance(failure, asyncio.CancelledError) and self._is_cancelled():

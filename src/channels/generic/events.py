@@ -58,8 +58,8 @@ def frame_content(event: Message) -> dict[str, Any]:
 
 def closing_code(event: Message) -> int:
     """The code of a ``websocket.disconnect`` event; 1005 where it has none (ASGI, "Disconnect")."""
-    code: int = event.get("code", 1005)
-    return code
+    code: int | None = event.get("code")
+    return 1005 if code is None else code  # Daphne says None
 
 
 def groups_to_join(consumer: Any) -> list[str]:

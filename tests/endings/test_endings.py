@@ -1,0 +1,101 @@
+"""Every ending behind every server: ``disconnect`` once, all groups left, the client told."""
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.endings.client import Client
+from tests.endings.expected import ENDINGS, GONE, OURS, SERVERS, Ending
+from tests.endings.servers import Served, serving
+
+OVER_SECONDS = 8.0
+"""After which a connection that is not over is taken to stay. The grace is 0.2 s."""
+
+numbers = itertools.count()
+
+per_server = pytest.mark.parametrize(
+    "server",
+    [
+        pytest.param(kind, id=kind, marks=[] if kind == OURS else [pytest.mark.slow])
+        for kind in SERVERS
+    ],
+    indirect=True,
+)
+families = pytest.mark.parametrize("family", ["async", "sync"])
+
+
+@pytest.fixture(scope="module")
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    with serving(request.param, tmp_path_factory.mktemp(request.param)) as served:
+        yield served
+
+
+def bring_about(name: str, client: Client) -> Any:
+    """Do what ends the connection; what the client saw of it."""
+    if client.status != 101:
+        return client.saw()
+    ending = ENDINGS[name]
+    if name != "connect_raises_late":
+        client.says("go")
+    if ending.consumer in ("plain", "hang"):
+        assert client.hears() in ("ready", "hangs")
+    if "closes_bare" in name:
+        client.closes(None)
+    elif "close" in name and ending.consumer in ("plain", "hang"):
+        client.closes(4001)
+    elif "vanish" in name:
+        client.vanishes()
+        return GONE
+    return client.saw()
+
+
+@per_server
+@families
+@pytest.mark.parametrize("name", [name for name in ENDINGS if name != "sigterm"])
+def test_ending(server: Served, family: str, name: str) -> None:
+    ending = ENDINGS[name]
+    connection = f"c{next(numbers)}x"
+    with Client(server.port, f"/{family}/{ending.consumer}/?{connection}") as client:
+        saw = bring_about(name, client)
+    check(server, connection, ending, saw)
+
+
+def check(server: Served, connection: str, ending: Ending, saw: Any) -> None:
+    code, expected = ending.behind(server.kind)
+    entries = server.wait_until_over(connection, OVER_SECONDS)
+    over = [entry for entry in entries if "over" in entry]
+    codes = [entry["disconnect"] for entry in entries if "disconnect" in entry]
+    assert (codes, saw) == ([code] if code is not None else [], expected)
+    if code is not None:
+        assert [(entry["groups"], entry["raised"]) for entry in over] == [([], ending.raises)]
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(kind, id=kind, marks=[] if kind == OURS else [pytest.mark.slow])
+        for kind in SERVERS
+    ]
+)
+def ended_server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Served]:
+    with serving(request.param, tmp_path) as served:
+        yield served
+
+
+def test_sigterm(ended_server: Served) -> None:
+    port, paths = ended_server.port, {kind: f"c{next(numbers)}x" for kind in ("async", "sync")}
+    with (
+        Client(port, f"/async/plain/?{paths['async']}") as one,
+        Client(port, f"/sync/plain/?{paths['sync']}") as two,
+    ):
+        for client in (one, two):
+            client.says("go")
+            assert client.hears() == "ready"
+        ended_server.terminate_soon()
+        saw = [client.saw() for client in (one, two)]
+        status = ended_server.wait()
+    for connection, one_saw in zip(paths.values(), saw, strict=True):
+        check(ended_server, connection, ENDINGS["sigterm"], one_saw)
+    assert status == 0 or ended_server.kind != OURS
