@@ -85,10 +85,12 @@ def closed(code: int, reason: str = "") -> dict[str, Any]:
 
 @pytest.mark.parametrize("sync", [False, True])
 async def test_a_channel(kind: Any, sync: bool) -> None:
-    async with Client(kind.as_asgi(), CONNECT) as client, Client(kind.as_asgi(), CONNECT) as other:
+    client, other = Client(kind.as_asgi(), CONNECT), Client(kind.as_asgi())
+    async with client, other:
         await client.answers(1)
-        await other.answers(1)
         name = kind.names[0]
+        other.says(CONNECT)
+        await other.answers(1)
         if sync:
             await asyncio.to_thread(close_channel, name, 4000, "bye")
         else:

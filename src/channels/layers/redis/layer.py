@@ -22,6 +22,7 @@ from channels.layers.redis.hosts import Host
 from channels.layers.redis.hub import Hub, Options, process_of
 from channels.layers.redis.inbox import HubInbox
 from channels.layers.redis.options import check_values, warn_without_meaning
+from channels.layers.redis.sentinel import SentinelServer
 from channels.layers.redis.server import Listener, Server
 from channels.layers.redis.shard import AnyServer, MakeServer
 from channels.layers.redis.slots import Address
@@ -51,7 +52,7 @@ class RedisChannelLayer(BaseChannelLayer):
     The other options are those of channels_redis, and mean nothing here.
     """
 
-    extensions: ClassVar[list[str]] = ["groups", "flush", "positions", "exclude"]
+    extensions: ClassVar[list[str]] = ["groups", "flush", "positions", "exclude", "processes"]
 
     def __init__(  # noqa: PLR0917 - the order that channels_redis has
         self,
@@ -258,6 +259,8 @@ class RedisChannelLayer(BaseChannelLayer):
             if host.cluster:
                 seeds = [Address(*seed) for seed in host.seeds if not isinstance(seed, str)]
                 return ClusterServer(host.connect, seeds, host.name, listener), 0
+            if host.master_name:
+                return SentinelServer(host, listener), host.db
             return Server(host.connect, host.name, listener), host.db
 
         return make

@@ -1,0 +1,90 @@
+"""uvicorn with the site of this folder, as people start it."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from subprocess import run
+from typing import Any
+
+import httpx
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection, connect
+
+from tests.server.process import Process, running
+
+SITE = Path(__file__).parent / "site"
+
+
+class Site:
+    """One process that serves the site."""
+
+    def __init__(self, process: Process, address: str) -> None:
+        self.process: Process = process
+        self._address = address
+
+    def get(self, path: str, cookie: str = "") -> httpx.Response:
+        headers = {"cookie": cookie} if cookie else {}
+        return httpx.get(
+            f"http://{self._address}{path}", headers=headers, timeout=20, trust_env=False
+        )
+
+    def sign_in(self, name: str) -> tuple[str, str]:
+        """The user's primary key, and the cookie of a new session."""
+        response = self.get(f"/in/{name}/")
+        return response.text, f"sessionid={response.cookies['sessionid']}"
+
+    @contextmanager
+    def connect(
+        self, path: str = "/async/", cookie: str = "", **headers: str
+    ) -> Iterator[ClientConnection]:
+        """An open WebSocket. Its first message, the channel's name, is in ``name``."""
+        more = {"Cookie": cookie} if cookie else {}
+        with connect(
+            f"ws://{self._address}{path}",
+            additional_headers={**headers, **more},
+            proxy=None,
+            open_timeout=20,
+        ) as websocket:
+            websocket.name = websocket.recv(timeout=20)  # type: ignore[attr-defined]
+            yield websocket
+
+
+@contextmanager
+def serving(database: Path, **environment: str) -> Iterator[Site]:
+    """Start a process of the site; the database is made if it is not there."""
+    environment = {
+        "DJANGO_SETTINGS_MODULE": "mysite.settings",
+        "PYTHONPATH": ".",
+        "SITE_DATABASE": str(database),
+        **environment,
+    }
+    if not database.exists():
+        run(
+            [sys.executable, "-m", "django", "migrate", "-v", "0"],
+            cwd=SITE,
+            env={**os.environ, **environment},
+            check=True,
+            timeout=60,
+        )
+    command = [sys.executable, "-m", "uvicorn", "mysite.asgi:application", "--port", "0"]
+    # Without its own look at the header, the address is found by ours.
+    with running(*command, "--no-proxy-headers", project=SITE, **environment) as process:
+        address = process.wait_for(r"running on http://(127\.0\.0\.1:[1-9]\d*)").group(1)
+        yield Site(process, address)
+
+
+def goodbye(websocket: ClientConnection, timeout: float = 20) -> tuple[int, str] | None:
+    """The close frame that the server sent, after what it sent before; None without one."""
+    try:
+        while True:
+            websocket.recv(timeout=timeout)
+    except ConnectionClosed as closed:
+        return (closed.rcvd.code, closed.rcvd.reason) if closed.rcvd else None
+
+
+def is_open(websocket: Any) -> bool:
+    """Whether the other end still answers."""
+    websocket.send("still there?")
+    return bool(websocket.recv(timeout=20) == "still there?")
