@@ -12,6 +12,7 @@ from channels.layers import (
     ChannelLayerManager,
     InMemoryChannelLayer,
     Position,
+    SyncLayer,
     channel_layers,
     get_channel_layer,
 )
@@ -98,6 +99,15 @@ async def use() -> None:
 def use_from_sync_code() -> None:
     async_to_sync(get_channel_layer().group_send)("room", {"type": "chat.line"})
     async_to_sync(InMemoryChannelLayer().send)("name", {"type": "chat.line"})
+    sync = BrokerLayer().sync
+    assert_type(sync, SyncLayer)
+    sync.send("name", {"type": "chat.line"}, on_commit=True, using="other", timeout=0.5)
+    assert_type(sync.group_send("room", {"type": "chat.line"}, exclude=["a"]), Position | None)
+    sync.group_send("room", {"type": "chat.line"}, on_commit=True)
+    sync.group_add("room", "name", timeout=1)
+    sync.group_discard("room", "name")
+    SyncLayer(object()).send("name", {"type": "chat.line"})
+    sync.send("name", {"type": "x"}, True)  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
 
 
 def prepare_a_test() -> None:
