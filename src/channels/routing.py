@@ -172,28 +172,40 @@ class URLRouter:
             ValueError: no route matches (``str()`` of it starts with "No route found for path"), or
                 the scope has no path. A nested router raises a ``Resolver404`` for a missing route.
         """
+        tried = 0
+        while True:
+            tried, application, inner_scope = self._match(scope, tried)
+            try:
+                return await application(inner_scope, receive, send)
+            except _NoNestedRouteError:
+                continue
+
+    def _match(self, scope: Scope, tried: int) -> tuple[int, ASGIApplication, Scope]:
+        """The first route that matches after those that were ``tried``: how many have been by then,
+        where it leads, and with what scope."""
+        # A function of its own, because what it needs must not live as long as the connection.
         path = self._path(scope)
         outer = scope.get("url_route", {})
-        routes: Sequence[Any] = self.routes
-        for route in routes:
+        routes: Sequence[Any] = self.routes[tried:]
+        for number, route in enumerate(routes, tried + 1):
             pattern: Any = self._prefixes.get(route, route.pattern)
             match = pattern.match(path)
             if match is None:
                 continue
             remaining, args, kwargs = match
-            inner_scope = {
-                **scope,
-                "path_remaining": remaining,
-                # What path() was given as its third argument wins over the path, as in Django.
-                "url_route": {
-                    "args": (*outer.get("args", ()), *args),
-                    "kwargs": {**outer.get("kwargs", {}), **kwargs, **route.default_args},
+            return (
+                number,
+                route.callback,
+                {
+                    **scope,
+                    "path_remaining": remaining,
+                    # What path() was given as its third argument wins over the path, as in Django.
+                    "url_route": {
+                        "args": (*outer.get("args", ()), *args),
+                        "kwargs": {**outer.get("kwargs", {}), **kwargs, **route.default_args},
+                    },
                 },
-            }
-            try:
-                return await route.callback(inner_scope, receive, send)
-            except _NoNestedRouteError:
-                continue
+            )
         raise self._no_route(path, nested="path_remaining" in scope)
 
     def _path(self, scope: Scope) -> str:

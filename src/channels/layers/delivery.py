@@ -83,8 +83,8 @@ class Delivery:
         self.lock: threading.RLock = threading.RLock()
         self._capacity_of = capacity_of
         self._expiry = expiry
-        self._clock = clock
-        self._drops = drops
+        self.clock: Callable[[], float] = clock
+        self.drops: Drops = drops
         # Mailboxes with mail that nobody waits for: without a look from time to time the mail of
         # receivers that never come back would stay for ever.
         self._unread: Deadlines[str] = Deadlines(expiry)
@@ -108,7 +108,7 @@ class Delivery:
         Args:
             leave_out: asked about each channel that nobody reads; ``True`` for none of the message.
         """
-        now = self._clock()
+        now = self.clock()
         expires_at = now + self._expiry
         item = (expires_at, snapshot)
         full: list[str] = []
@@ -212,13 +212,13 @@ class Delivery:
         with self.lock:
             box.listener = None
             # Counted and not logged: that somebody left with mail unread is everyday life.
-            self._drops.count("closed", box.qsize())
+            self.drops.count("closed", box.qsize())
             box.clear()
-            self._settle(channel, box, self._clock())
+            self._settle(channel, box, self.clock())
 
     def take(self, channel: str, box: Box) -> Snapshot | None:
         """The oldest message of ``box``, or ``None``."""
-        now = self._clock()
+        now = self.clock()
         with self.lock:
             snapshot = box.take(now)
             self._settle(channel, box, now)
@@ -239,7 +239,7 @@ class Delivery:
 
     def drop_expired(self) -> None:
         """Look at every mailbox now, instead of when its reader or its time comes."""
-        now = self._clock()
+        now = self.clock()
         with self.lock:
             for channel, box in list(self.boxes.items()):
                 box.drop_expired(now)
@@ -247,7 +247,7 @@ class Delivery:
 
     def clear(self) -> None:
         """Drop all mail. Readers keep their mailboxes."""
-        now = self._clock()
+        now = self.clock()
         with self.lock:
             for channel, box in list(self.boxes.items()):
                 box.clear()
@@ -260,7 +260,7 @@ class Delivery:
     def _settle(self, channel: str, box: Box, now: float) -> None:
         """After mail or readers left a mailbox: close it, keep it under watch, or neither."""
         if box.expired:
-            self._drops.count("expired", box.expired, f"channel {channel!r}")
+            self.drops.count("expired", box.expired, f"channel {channel!r}")
             box.expired = 0
         if not box.unread or self.boxes.get(channel) is not box:
             return
@@ -287,7 +287,7 @@ class Delivery:
 
     def _abandon(self, channel: str, box: Box, waiter: Reader) -> None:
         successor: Reader | None = None
-        now = self._clock()
+        now = self.clock()
         with self.lock:
             if box.waiters and waiter in box.waiters:
                 box.waiters.remove(waiter)
@@ -303,7 +303,7 @@ class Delivery:
 
         Looks at every mailbox, but only once for each loop that ends this way.
         """
-        now = self._clock()
+        now = self.clock()
         awake: Awake = {}
         with self.lock:
             for channel, box in list(self.boxes.items()):

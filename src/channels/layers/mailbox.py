@@ -3,7 +3,6 @@
 Times are seconds of whatever clock the owner uses.
 """
 
-from collections import deque
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -22,7 +21,10 @@ class Mailbox(Generic[T]):
         self.capacity: int = capacity
         self.expired: int = 0
         """How many items were dropped because nobody read them in time."""
-        self.items: deque[tuple[float, T]] = deque()
+        # Not a deque, which takes 700 bytes when it is empty: every idle connection has a mailbox. To
+        # take from the front of a list costs less than from a deque's up to some hundred items, and
+        # 40 µs with a hundred thousand.
+        self.items: list[tuple[float, T]] = []
         """When each item expires, and the item."""
 
     def put(self, item: T, expires_at: float, now: float) -> bool:
@@ -39,7 +41,7 @@ class Mailbox(Generic[T]):
         """Remove and return the oldest item that has not expired, or ``None``."""
         items = self.items
         while items:
-            expires_at, item = items.popleft()
+            expires_at, item = items.pop(0)
             if expires_at > now:
                 return item
             self.expired += 1
@@ -48,9 +50,13 @@ class Mailbox(Generic[T]):
     def drop_expired(self, now: float) -> None:
         """Forget the items at the front whose time has come."""
         items = self.items
-        while items and items[0][0] <= now:
-            items.popleft()
-            self.expired += 1
+        over = 0
+        for expires_at, _ in items:
+            if expires_at > now:
+                break
+            over += 1
+        del items[:over]
+        self.expired += over
 
     def clear(self) -> None:
         self.items.clear()

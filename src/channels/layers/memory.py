@@ -13,6 +13,7 @@ from channels.layers.delivery import Box, Delivery
 from channels.layers.drops import Drops
 from channels.layers.forks import forget_after_fork, keep_inherited
 from channels.layers.groups import Memberships
+from channels.layers.inbox import MailboxInbox
 from channels.layers.log import GroupLog, Position
 from channels.layers.snapshot import Snapshot
 from channels.layers.sync import runs_without_loop
@@ -110,7 +111,8 @@ class InMemoryChannelLayer(BaseChannelLayer):
     def attach(self, channel: str, wake: Callable[[], None]) -> Inbox | None:
         if _is_replaced(self, "receive"):
             return None
-        return _Inbox(self, channel, self._delivery.listen(channel, wake))
+        box = self._delivery.listen(channel, wake)
+        return MailboxInbox(self._delivery, channel, box, self._remove_from_groups)
 
     @runs_without_loop
     async def group_add(self, group: str, channel: str) -> None:
@@ -265,62 +267,6 @@ class InMemoryChannelLayer(BaseChannelLayer):
             del self._logs[group]
         else:
             self._ends_of_logs.watch(group, now)
-
-
-class _Inbox:
-    """A consumer's hold on its mailbox."""
-
-    __slots__ = ("_box", "_channel", "_clock", "_items", "_layer", "_listener", "_lock")
-
-    def __init__(self, layer: InMemoryChannelLayer, channel: str, box: Box) -> None:
-        self._clock = layer._clock  # pyright: ignore[reportPrivateUsage]
-        self._items = box.items
-        self._lock = layer._delivery.lock  # pyright: ignore[reportPrivateUsage]
-        self._layer = layer
-        self._channel = channel
-        self._box = box
-        self._listener = box.listener
-
-    def take(self, kind: str | None = None) -> Snapshot | None:
-        # The path of every message to a consumer. It needs no lock: what is taken is taken in one
-        # step, and nobody but the owner, who is here, and receive() takes from this end. What comes
-        # at the moment in which the mailbox is found empty is announced after it.
-        try:
-            item = self._items.popleft()
-        except IndexError:
-            return None
-        expires_at, snapshot = item
-        if expires_at <= self._clock():
-            return self._take_after_expired(item, kind)
-        if kind is not None and snapshot.type != kind:
-            self._items.appendleft(item)
-            return None
-        return snapshot
-
-    def empty(self) -> bool:
-        return not self._items
-
-    def _take_after_expired(
-        self, item: tuple[float, Snapshot], kind: str | None
-    ) -> Snapshot | None:
-        drops, box = self._layer.drops, self._box
-        with self._lock:
-            self._items.appendleft(item)
-            box.drop_expired(self._clock())
-            drops.count("expired", box.expired, f"channel {self._channel!r}")
-            box.expired = 0
-        drops.report()  # without the lock: a log handler may send to this layer
-        return self.take(kind)
-
-    def count_drop(self, reason: str) -> None:
-        self._layer.drops.count(reason)
-
-    def close(self) -> None:
-        # One step: a membership that another thread made in between would have no lease.
-        with self._lock:
-            if self._box.listener is self._listener:
-                self._layer._remove_from_groups(self._channel)  # pyright: ignore[reportPrivateUsage]
-                self._layer._delivery.ignore(self._channel, self._box)  # pyright: ignore[reportPrivateUsage]
 
 
 _OWN = {"send": InMemoryChannelLayer.send, "receive": InMemoryChannelLayer.receive}

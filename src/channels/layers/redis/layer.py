@@ -13,6 +13,7 @@ from channels.layers.background import running_loop
 from channels.layers.base import BaseChannelLayer, Inbox, Pattern
 from channels.layers.drops import Drops
 from channels.layers.forks import forget_after_fork, keep_inherited
+from channels.layers.inbox import MailboxInbox
 from channels.layers.links import Links
 from channels.layers.log import Position
 from channels.layers.redis.cluster import ClusterServer
@@ -20,7 +21,6 @@ from channels.layers.redis.entries import parse_hosts
 from channels.layers.redis.envelope import GROUP, seal
 from channels.layers.redis.hosts import Host
 from channels.layers.redis.hub import Hub, Options, process_of
-from channels.layers.redis.inbox import HubInbox
 from channels.layers.redis.options import check_values, warn_without_meaning
 from channels.layers.redis.sentinel import SentinelServer
 from channels.layers.redis.server import Listener, Server
@@ -166,7 +166,8 @@ class RedisChannelLayer(BaseChannelLayer):
             return None  # its messages are another's as long as nobody waits for them here
         hub = self._owner(channel)
         hub.on_loop(hub.open_mail)
-        return HubInbox(hub, channel, hub.delivery.listen(channel, wake))
+        box = hub.delivery.listen(channel, wake)
+        return MailboxInbox(hub.delivery, channel, box, hub.leave_all)
 
     # Groups.
 
