@@ -1,0 +1,1 @@
+"""A long run under abuse: does the account balance in the end?"""

@@ -1,0 +1,149 @@
+"""What the site counts while it is soaked, by itself and not with the package's own counters."""
+
+import asyncio
+import ctypes
+import gc
+import os
+import sys
+import threading
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import channels
+from channels.layers import get_channel_layer
+from channels.layers.delivery import Delivery
+from channels.statistics import statistics
+
+PACKAGE = str(Path(channels.__file__).parent)
+POOLS = ("channels-sync-", "ThreadPoolExecutor-", "asyncio_")
+"""Threads that wait for work; pools are bounded, so they need not shrink."""
+
+counts: Counter[str] = Counter()
+_lock = threading.Lock()
+
+
+def count(name: str, number: int = 1) -> None:
+    with _lock:
+        counts[name] += number
+
+
+def watch_deliveries() -> None:
+    """Count every copy of a message that is put before a mailbox, and those that did not fit."""
+    fill = Delivery.fill
+
+    def counting_fill(self: Any, channels: Iterable[str], *args: Any, **kwargs: Any) -> Any:
+        channels = list(channels)
+        full, awake = fill(self, channels, *args, **kwargs)
+        count("offered", len(channels))
+        count("refused", len(full))
+        return full, awake
+
+    Delivery.fill = counting_fill  # type: ignore[method-assign]
+
+
+class Heard:
+    """What somebody who is always there has heard in one room: each message once, or a gap."""
+
+    def __init__(self) -> None:
+        self.numbers: set[int] = set()
+        self.repeated = 0
+        self.gaps = 0
+        """How many messages it was told that it missed; an unknown number counts as all."""
+
+    def said(self, number: int) -> None:
+        if number in self.numbers:
+            self.repeated += 1
+        self.numbers.add(number)
+
+    def missed(self, number: int | None) -> None:
+        self.gaps += 10**9 if number is None else number
+
+
+class Rooms:
+    """What was said in each room, by whether the layer took it, and what the listeners heard."""
+
+    def __init__(self) -> None:
+        self.taken: dict[str, set[int]] = {}
+        self.next = 0
+        self.heard: dict[str, Heard] = {}
+
+    def number(self) -> int:
+        with _lock:
+            self.next += 1
+            return self.next
+
+    def took(self, room: str, number: int) -> None:
+        if room in self.heard:
+            self.taken.setdefault(room, set()).add(number)
+
+    def listen(self, room: str) -> Heard:
+        return self.heard.setdefault(room, Heard())
+
+    def state(self) -> dict[str, Any]:
+        """For all rooms together: what nobody can explain is not there."""
+        missing = unexplained = repeated = gaps = 0
+        for room, heard in list(self.heard.items()):
+            absent = len(self.taken.get(room, set()) - heard.numbers)
+            missing += absent
+            unexplained += max(0, absent - heard.gaps)
+            repeated += heard.repeated
+            gaps += heard.gaps
+        return {
+            "said": sum(map(len, self.taken.values())),
+            "heard": sum(len(heard.numbers) for heard in self.heard.values()),
+            "missing": missing,
+            "unexplained": unexplained,
+            "repeated": repeated,
+            "gaps": gaps,
+        }
+
+
+rooms = Rooms()
+
+
+def state() -> dict[str, Any]:
+    """Everything, after the garbage was collected."""
+    layer: Any = get_channel_layer()
+    for _ in range(3):
+        gc.collect()
+    deliveries, memberships = _tables(layer)
+    return {
+        "counts": dict(counts),
+        "package": statistics(),
+        "drops": dict(layer.drops.counts),
+        "rooms": rooms.state(),
+        "mailboxes": sum(len(delivery.boxes) for delivery in deliveries),
+        "unread": sum(box.qsize() for delivery in deliveries for box in delivery.boxes.values()),
+        "memberships": sum(map(len, memberships)),
+        "tasks": sum(map(_is_ours, asyncio.all_tasks())),
+        "threads": sum(not thread.name.startswith(POOLS) for thread in threading.enumerate()),
+        "pool": sum(thread.name.startswith(POOLS) for thread in threading.enumerate()),
+        "blocks": sys.getallocatedblocks(),
+        "resident": _resident(),
+        "files": len(os.listdir("/proc/self/fd")),
+    }
+
+
+def _tables(layer: Any) -> tuple[list[Any], list[Any]]:
+    """The mailboxes, and the members of every group, of either layer."""
+    hubs = list(getattr(layer, "_hubs", {}).values())
+    owners = hubs or [layer]
+    deliveries = [hub.delivery for hub in hubs] or [layer._delivery]
+    tables = [getattr(owner, "memberships", None) or owner._memberships for owner in owners]
+    return deliveries, [members for table in tables for members in table.groups.values()]
+
+
+def _is_ours(task: "asyncio.Task[Any]") -> bool:
+    code = getattr(task.get_coro(), "cr_code", None)
+    return code is not None and PACKAGE in code.co_filename
+
+
+def _resident() -> int:
+    """Bytes in memory, once the allocator has given back what is free."""
+    with suppress(OSError, AttributeError):  # glibc's own
+        ctypes.CDLL(None).malloc_trim(0)
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
