@@ -18,7 +18,7 @@ from tests.behaviours.tools import Message, connected
 
 families = pytest.mark.parametrize("base", [AsyncJsonWebsocketConsumer, JsonWebsocketConsumer])
 FRAMES = [
-    ({"text": "{nope"}, json.JSONDecodeError, "{nope"),
+    ({"text": "{nope"}, json.JSONDecodeError, "5 characters"),
     ({"text": ""}, ValueError, "empty"),
     ({"bytes": b"\x00binary"}, ValueError, "binary"),
 ]
@@ -89,7 +89,7 @@ async def _missing_backend() -> None:
 MISTAKES = [
     ("channel name", lambda: _send_to("a name"), TypeError, "'a name'"),
     ("channel name of a wrong type", lambda: _send_to(7), TypeError, "7"),
-    ("message that is no dict", lambda: _group_send(["x"]), AssertionError, "['x']"),
+    ("message that is no dict", lambda: _group_send(["x"]), AssertionError, "of type list"),
     ("unknown path", _unknown_path, ValueError, "no/where/"),
     ("unknown type", _unknown_type, ValueError, "never_heard"),
     ("missing setting", _missing_setting, ImproperlyConfigured, "ASGI_APPLICATION is None"),
