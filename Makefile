@@ -21,7 +21,7 @@ PIP_INSTALL := -m pip install -qq --disable-pip-version-check
 PYTEST := -m pytest -p scripts.pytest_totals
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint types unit docs browser behaviours-upstream slow packages \
+.PHONY: help demo test test-all lint types unit docs browser behaviours-upstream slow soak packages \
 	totals bench bench-smoke bench-docs build format clean env dev-env upstream-env \
 	packages-env bench-env FORCE
 
@@ -78,6 +78,9 @@ bench-docs: ## put the last run's table and plot into the documentation (RESULTS
 	@$(PY) -m benchmarks.report $(RESULTS)
 
 # -- what takes longer ---------------------------------------------------------------------------
+
+soak: dev-env ## ten minutes of clients that misbehave, under faults (ARGS="--minutes 1"; ARGS=--help)
+	@$(PY) -m soak $(ARGS)
 
 test-all: dev-env packages-env ## run the long tests: marked `slow`, and packages of others
 	@MAKE="$(MAKE)" $(PY) scripts/steps.py slow packages
