@@ -42,7 +42,7 @@ def failing(**changes: Any) -> list[str]:
 
 def test_a_balanced_account() -> None:
     assert failing() == []
-    assert failing(resident=105 * 2**20, blocks=1050, pool=80) == []
+    assert failing(resident=104 * 2**20, blocks=1049, pool=80) == []
     assert failing(resident=50 * 2**20, tasks=3) == []
 
 
