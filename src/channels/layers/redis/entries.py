@@ -38,7 +38,7 @@ DEFAULT_PORT = 6379
 
 # What a pool of redis-py takes and a connection does not, and what would change the bytes that the
 # layer reads. Accepted, because upstream accepts it, and without a meaning for this layer: it has
-# no pool and connects again by a rule of its own.
+# no pool, and asks, gives up and connects again by rules of its own.
 WITHOUT_EFFECT = frozenset(
     {
         "check_connection",
@@ -46,6 +46,7 @@ WITHOUT_EFFECT = frozenset(
         "decode_responses",
         "encoding",
         "encoding_errors",
+        "health_check_interval",
         "is_master",
         "max_connections",
         "parser_class",
@@ -53,6 +54,7 @@ WITHOUT_EFFECT = frozenset(
         "retry",
         "retry_on_error",
         "retry_on_timeout",
+        "socket_timeout",
         "timeout",
     }
 )

@@ -11,33 +11,22 @@ import zlib
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from secrets import token_hex
 from typing import Any
 
-from channels.exceptions import BrokerUnavailableError, ChannelFull
+from channels.exceptions import BrokerUnavailableError
 from channels.layers.background import running_loop
 from channels.layers.delivery import Delivery
 from channels.layers.drops import Drops
 from channels.layers.groups import Memberships
-from channels.layers.log import Position
-from channels.layers.redis.connection import ReplyError
-from channels.layers.redis.envelope import ADD, DIRECT, REMOVE, seal
+from channels.layers.redis.envelope import ADD, REMOVE
 from channels.layers.redis.follows import Follow
 from channels.layers.redis.general import GeneralChannel
 from channels.layers.redis.readers import GroupReader, MailReader
 from channels.layers.redis.requests import Requests
-from channels.layers.redis.scripts import PUBLISH, PUSH, Script
-from channels.layers.redis.server import Announce
 from channels.layers.redis.shard import MakeServer, Shard
 from channels.layers.snapshot import Snapshot
 from channels.typing import Message
-
-MAIL_CAPACITY = 10_000
-"""Entries that the log of a process's direct mail keeps: it serves all channels of the process."""
-
-CLOCK_SLACK = 1000
-"""Milliseconds by which the clocks of a server and of the one that takes its place may differ."""
 
 
 @dataclass(frozen=True)
@@ -82,99 +71,7 @@ class Hub:
         self._numbers = itertools.count()
         self._tasks: set[asyncio.Task[None]] = set()
 
-    # Sending.
-
-    async def publish(self, kind: str, name: str, data: bytes, entry_id: bytes) -> Position | None:
-        """Append to a log and announce it, once, whatever becomes of the connection meanwhile.
-
-        Raises:
-            BrokerUnavailableError: not within ``send_timeout``; it may have been appended.
-        """
-        options, shard, key = self.options, self.shard(name), self.key(kind, name)
-        mail = kind == "p"
-        args = (
-            entry_id,
-            data,
-            MAIL_CAPACITY if mail else options.capacity,
-            self.keep,
-            shard.channel(key),
-            shard.server.publish_command,
-            1 if mail or options.history else 0,
-        )
-        announced = partial(_announcement, args[4], entry_id, data)
-        return await self._append(PUBLISH, shard, key, args, announced)
-
-    async def _append(
-        self, script: Script, shard: Shard, key: bytes, args: tuple[Any, ...], announce: Announce
-    ) -> Position | None:
-        options = self.options
-        try:
-            epoch, offset, now = await shard.server.run(
-                script,
-                key,
-                *args,
-                b"",
-                again=(*args, max(0, shard.follows.server_time - CLOCK_SLACK)),
-                deadline=self.loop.time() + options.send_timeout,
-                patient=options.patient,
-                announce=announce,
-            )
-        except ReplyError as error:
-            raise BrokerUnavailableError(
-                f"{shard.server.name} refused the message: {error}"
-            ) from error
-        shard.follows.server_time = max(shard.follows.server_time, now)
-        return Position(str(epoch), offset) if offset else None
-
-    async def group_send(self, group: str, data: bytes) -> Position | None:
-        return await self.publish("g", group, data, self.new_id())
-
-    async def post(self, process: str, channel: str, payload: bytes) -> None:
-        """Send to a channel of another process."""
-        await self.publish("p", process, seal(DIRECT, [channel], payload), self.new_id())
-
-    async def post_here(self, process: str, channel: str, payload: bytes) -> None:
-        """Send to a channel of this process, by the way that all its mail takes, and learn whether
-        there was room.
-
-        Raises:
-            ChannelFull: there was none.
-        """
-        entry_id = self.new_id()
-        answer: asyncio.Future[bool] = self.loop.create_future()
-        self.options.sent[entry_id] = partial(self._answer, answer)
-        deadline = self.loop.time() + self.options.send_timeout
-        try:
-            await self.publish("p", process, seal(DIRECT, [channel], payload), entry_id)
-            async with asyncio.timeout_at(deadline):
-                accepted = await answer
-        except TimeoutError:
-            return  # it is in the log, and will be delivered when we hear of it
-        finally:
-            self.options.sent.pop(entry_id, None)
-        if not accepted:
-            raise ChannelFull(channel)
-
-    async def push(self, name: str, payload: bytes) -> None:
-        """Put a message into a general channel.
-
-        Raises:
-            ChannelFull: it is at its capacity.
-        """
-        shard, key = self.shard(name), self.key("c", name)
-        args = (
-            self.new_id(),
-            payload,
-            self.options.capacity_of(name),
-            self.keep,
-            shard.channel(key),
-            shard.server.publish_command,
-        )
-        position = await self._append(
-            PUSH, shard, key, args, lambda reply: (shard.channel(key), b"")
-        )
-        if position is not None and position.offset < 0:
-            raise ChannelFull(name)
+    # General channels.
 
     async def receive_general(self, name: str) -> Snapshot:
         """Wait for a message of a general channel."""
@@ -190,13 +87,6 @@ class Hub:
             if snapshot is not None:
                 return snapshot
             self.options.drops.report()
-
-    def _answer(self, answer: "asyncio.Future[bool]", accepted: bool) -> None:
-        def set_result() -> None:
-            if not answer.done():
-                answer.set_result(accepted)
-
-        self.on_loop(set_result)
 
     # Groups.
 
@@ -359,11 +249,6 @@ class Hub:
             pass
         self.options.drops.count("unreadable", 1, where)
         return None
-
-
-def _announcement(channel: bytes, entry_id: bytes, data: bytes, reply: Any) -> tuple[bytes, bytes]:
-    """What publish.lua announced."""
-    return channel, b"%d-%d-%s %s" % (reply[0], reply[1], entry_id, data)
 
 
 def process_of(channel: str) -> str:

@@ -22,6 +22,7 @@ from channels.layers.redis.envelope import GROUP, seal
 from channels.layers.redis.hosts import Host
 from channels.layers.redis.hub import Hub, Options, process_of
 from channels.layers.redis.options import check_values, warn_without_meaning
+from channels.layers.redis.sending import group_send, post, post_here, push
 from channels.layers.redis.sentinel import SentinelServer
 from channels.layers.redis.server import Listener, Server
 from channels.layers.redis.shard import AnyServer, MakeServer
@@ -132,12 +133,12 @@ class RedisChannelLayer(BaseChannelLayer):
         payload = self.serialize(message)
         owner = self._hubs.get(process_of(channel))
         if "!" not in channel:
-            await self._links.call(Hub.push, channel, payload)
+            await self._links.call(push, channel, payload)
         elif owner is None:
-            await self._links.call(Hub.post, process_of(channel), channel, payload)
+            await self._links.call(post, process_of(channel), channel, payload)
         else:
             owner.on_loop(owner.open_mail)
-            await self._links.call(Hub.post_here, owner.id, channel, payload)
+            await self._links.call(post_here, owner.id, channel, payload)
         self.drops.report()
 
     async def receive(self, channel: str) -> Message:
@@ -191,7 +192,7 @@ class RedisChannelLayer(BaseChannelLayer):
         self.require_valid_message(message, "Message is not a dict")
         self.require_valid_group_name(group)
         data = seal(GROUP, exclude, self.serialize(message))
-        return await self._links.call(Hub.group_send, group, data)
+        return await self._links.call(group_send, group, data)
 
     # The layer itself.
 

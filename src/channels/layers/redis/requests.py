@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from channels.exceptions import BrokerUnavailableError
 from channels.layers.redis.envelope import ADD, DONE, seal
+from channels.layers.redis.sending import publish
 
 if TYPE_CHECKING:
     from channels.layers.redis.hub import Hub
@@ -31,8 +32,8 @@ class Requests:
             async with asyncio.timeout(timeout):
                 # Before the question, so that the answer is heard when it comes.
                 await hub.wait_until_live(hub.open_mail())
-                await hub.publish(
-                    "p", owner, seal(kind, [number, hub.id, group, channel]), number.encode()
+                await publish(
+                    hub, "p", owner, seal(kind, [number, hub.id, group, channel]), number.encode()
                 )
                 await answer
         except TimeoutError as error:
@@ -51,7 +52,7 @@ class Requests:
         hub = self._hub
         try:
             await (hub.join if kind == ADD else hub.leave)(group, channel)
-            await hub.publish("p", process, seal(DONE, [number]), hub.new_id())
+            await publish(hub, "p", process, seal(DONE, [number]), hub.new_id())
         except BrokerUnavailableError:
             pass  # who asked hears nothing, and raises
 

@@ -9,7 +9,7 @@
 --          5 channel to announce on       6 PUBLISH or SPUBLISH
 --          7 empty; in a second attempt: server time (ms) from before the first one
 --
--- Answers {epoch, offset, server time in ms}; offset -1 where the channel is full.
+-- Answers {position, server time in ms}; the position is empty where the channel is full.
 
 local log, id, capacity, since = KEYS[1], ARGV[1], tonumber(ARGV[3]), ARGV[7]
 local time = redis.call('TIME')
@@ -28,7 +28,7 @@ if newest then
   if since ~= '' then
     for _, entry in ipairs(redis.call('XREVRANGE', log, '+', '-')) do
       if entry[2][2] == id then
-        return {tonumber(epoch), offset_of(entry[1]), now}
+        return {entry[1], now}
       end
       if tonumber(entry[2][4]) < tonumber(since) then
         break
@@ -46,7 +46,7 @@ if newest then
     local from = '(' .. epoch .. '-' .. string.format('%.0f', delivered)
     local oldest = redis.call('XRANGE', log, from, '+', 'COUNT', 1)[1]
     if not oldest or tonumber(oldest[2][4]) + tonumber(ARGV[4]) > now then
-      return {tonumber(epoch), -1, now}
+      return {'', now}
     end
     redis.call('XGROUP', 'SETID', log, 'readers', oldest[1])
     delivered = offset_of(oldest[1])
@@ -65,4 +65,4 @@ if not newest then
 end
 redis.call('PEXPIRE', log, ARGV[4])
 redis.call(ARGV[6], ARGV[5], '')
-return {tonumber(epoch), offset + 1, now}
+return {position, now}
