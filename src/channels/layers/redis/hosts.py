@@ -5,7 +5,9 @@ What projects write is read by :mod:`channels.layers.redis.entries`.
 """
 
 import asyncio
+import random
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, TypeAlias
 
 from redis.asyncio.connection import AbstractConnection, Connection, SSLConnection
@@ -103,6 +105,26 @@ class Host:
         await _open(connection, limit, check_master=bool(self.master_name))
         return connection
 
+    async def connect_to_sentinel(self) -> AbstractConnection:
+        """An open connection to any of the Sentinels that answers.
+
+        Raises:
+            redis.exceptions.RedisError: none does.
+        """
+        connection_type, options = self._sentinel_options
+        limit = options.get("socket_connect_timeout") or SENTINEL_TIMEOUT
+        failure: RedisError | None = None
+        # Any one, so that the processes of a site do not all ask the same.
+        for address in random.sample(self.seeds, len(self.seeds)):
+            connection = _make(connection_type, address, options)
+            try:
+                await _open(connection, limit)
+            except RedisError as error:
+                failure = failure or error
+            else:
+                return connection
+        raise RedisConnectionError(f"No Sentinel answers: {failure}")
+
     async def _master(self) -> Address:
         """The master by the answer with the highest epoch: after a failover a Sentinel that was
         cut off still tells of the old one."""
@@ -171,6 +193,9 @@ def _make(
     arguments: dict[str, Any] = {"socket_connect_timeout": CONNECT_TIMEOUT, **options, **where}
     # Replies in one form, whatever the driver's default: RESP 2 can do all that the layer needs.
     arguments["protocol"] = 2
+    # The limit of _open() holds. With one of its own the driver sends by asyncio.wait_for(), which
+    # before Python 3.12 may swallow a cancellation.
+    arguments["socket_timeout"] = None
     return connection_type(**arguments)
 
 
@@ -182,13 +207,23 @@ async def _open(
         # they are switched off.
         async with asyncio.timeout(limit):
             await connection.connect()  # type: ignore[no-untyped-call]
-            if check_master and not await _is_master(connection):
-                raise RedisConnectionError("The server that the Sentinels name is no master (yet).")
+            if check_master:
+                if not await _is_master(connection):
+                    raise RedisConnectionError("The server that Sentinels name is no master (yet).")
+            else:
+                await _try(connection)
     except BaseException as error:
         await connection.disconnect(nowait=True)
         if isinstance(error, TimeoutError):
             raise RedisTimeoutError(f"Not connected within {limit:g} s.") from None
         raise
+
+
+async def _try(connection: AbstractConnection) -> None:
+    """Find out now whether it wants a password that was not given, and not with every command."""
+    await connection.send_command("PING")
+    with suppress(ResponseError):  # the user may not; that says enough
+        await connection.read_response()
 
 
 async def _is_master(connection: AbstractConnection) -> bool:

@@ -27,6 +27,7 @@ from channels.layers.redis.sentinel import SentinelServer
 from channels.layers.redis.server import Listener, Server
 from channels.layers.redis.shard import AnyServer, MakeServer
 from channels.layers.redis.slots import Address
+from channels.layers.rules import DROP_NEWEST, checked_policy
 from channels.layers.serializers import make_serializer
 from channels.layers.sync import runs_without_loop
 from channels.typing import Message
@@ -49,6 +50,10 @@ class RedisChannelLayer(BaseChannelLayer):
         send_timeout: seconds that a call tries to reach its broker.
         on_outage: what a call does while the broker is away: ``"wait"`` until the timeout, or
             ``"raise"`` at once.
+        on_full: what becomes of a message to a channel that holds ``capacity`` messages:
+            ``"drop_newest"``: it is lost, and ``send`` raises ChannelFull; ``"drop_oldest"``: the
+            oldest one is; ``"close"``: it is, and the consumer is closed with 1013. A consumer's
+            own limits go before.
 
     The other options are those of channels_redis, and mean nothing here.
     """
@@ -72,6 +77,7 @@ class RedisChannelLayer(BaseChannelLayer):
         history: bool = True,
         send_timeout: float = 10,
         on_outage: str = "wait",
+        on_full: str = DROP_NEWEST,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(expiry=expiry, capacity=capacity, channel_capacity=channel_capacity)
@@ -94,6 +100,7 @@ class RedisChannelLayer(BaseChannelLayer):
         self._hosts = parse_hosts(hosts)
         self.channel_capacity: Any = self.compile_capacities(channel_capacity or {})
         self.prefix = prefix
+        self.on_full: str = checked_policy(on_full)
         self.group_expiry = group_expiry
         self.drops: Drops = Drops(type(self).__name__, clock)
         self._serializer = make_serializer(symmetric_encryption_keys)
@@ -103,6 +110,7 @@ class RedisChannelLayer(BaseChannelLayer):
             expiry=expiry,
             capacity=capacity,
             capacity_of=self.get_capacity,
+            on_full=self.on_full,
             history=history,
             send_timeout=send_timeout,
             patient=on_outage == "wait",
