@@ -12,6 +12,7 @@ from asgiref.sync import AsyncToSync, sync_to_async
 
 from channels.generic.websocket import AsyncWebsocketConsumer, WebsocketConsumer
 from channels.layers import get_channel_layer
+from channels.threads import pool_state
 from channels.typing import Message
 from tests.behaviours.tools import written_for
 from tests.client import CONNECT, Client, frame, leave, settle
@@ -345,3 +346,102 @@ async def test_what_a_cancelled_sync_call_left_in_the_context_does_not_reach_dis
         with pytest.raises(asyncio.CancelledError):
             await client.ended()
     assert log == [1006]
+
+
+async def test_disconnect_under_cancellation_gets_its_grace_and_no_more() -> None:
+    log: list[Any] = []
+
+    class Slow(AsyncWebsocketConsumer):
+        grace_seconds = 0.01
+
+        async def disconnect(self, code: int) -> None:
+            log.append(code)
+            try:
+                await asyncio.Event().wait()
+            finally:
+                log.append("over")
+
+    async with Client(Slow(), CONNECT) as client:
+        await client.answers(1)
+        client.task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await client.ended()
+    assert log == [1006, "over"]
+
+
+async def test_a_sync_disconnect_that_outlives_its_grace_is_left_behind(settings: Any) -> None:
+    settings.CHANNELS = {"SYNC_THREADS": 2}
+    with making_gates() as make_gate:
+        gate = make_gate()
+
+        class Slow(WebsocketConsumer):
+            grace_seconds = 0.01
+
+            def disconnect(self, code: int) -> None:
+                gate()
+
+        async with Client(Slow(), CONNECT) as client:
+            await client.answers(1)
+            client.task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await client.ended()
+        assert gate.entered.is_set()
+        assert pool_state().left_behind == 1
+
+
+@families
+async def test_an_error_of_disconnect_under_cancellation_is_one_line(
+    base: type, caplog: pytest.LogCaptureFixture
+) -> None:
+    application, log = failing(base, "disconnect", Failed("two\nlines"))
+    async with Client(application, CONNECT) as client:
+        await client.answers(1)
+        client.task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await client.ended()
+    assert log == ["connect", 1006]
+    (record,) = (r for r in caplog.records if r.levelno >= logging.ERROR)
+    text = record.getMessage()
+    assert record.exc_info is None
+    assert "\n" not in text
+    assert "Failed('two\\nlines')" in text
+    assert "failing.py, line " in text
+    nothing_left()
+
+
+async def test_a_disconnect_that_swallows_the_cancellation_does_not_hide_it() -> None:
+    class Swallows(AsyncWebsocketConsumer):
+        async def disconnect(self, code: int) -> None:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                return
+
+    async with Client(Swallows(), CONNECT, leave()) as client:
+        await client.answers(1)
+        await settle()
+        client.task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await client.ended()
+
+
+async def test_a_sync_handler_that_outlives_a_cancellation_is_left_behind(settings: Any) -> None:
+    settings.CHANNELS = {"SYNC_THREADS": 1, "GRACE_SECONDS": 0.5}
+    log: list[Any] = []
+    with making_gates() as make_gate:
+        gate = make_gate()
+
+        class Slow(WebsocketConsumer):
+            def receive(self, **_: Any) -> None:
+                gate()
+
+            def disconnect(self, code: int) -> None:
+                log.append(code)
+
+        async with Client(Slow(), CONNECT, frame("x")) as client:
+            await entered(gate)
+            client.task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await client.ended()
+        assert log == [1006]
+        assert pool_state().left_behind == 1

@@ -119,7 +119,8 @@ class Ending(LayerLane):
 
     async def _end(self, failure: BaseException | None) -> BaseException | None:
         """Take every step of the end; return what is to leave the application."""
-        was_cut = self._phase == Phase.CUT
+        before = self._phase
+        was_cut = before == Phase.CUT
         self._phase = Phase.ENDING
         cancelled = self._is_cancelled()
         if self.outbox is not None and (cancelled or was_cut):
@@ -131,7 +132,7 @@ class Ending(LayerLane):
         await _wait(beside, LAST_WORD)
         if cancelled or was_cut:
             await self._settle_threads(LAST_WORD / 2 if was_cut else self._limit())
-        failure, verdict = await self._judge(failure)
+        failure, verdict = await self._judge(failure, before)
         if verdict.tell:
             with suppress(asyncio.CancelledError):
                 await self._tell_client(verdict, decided=failure is None)
@@ -148,7 +149,9 @@ class Ending(LayerLane):
         await self._wait_for_late_ones([task for task in beside if not task.done()])
         return failure
 
-    async def _judge(self, failure: BaseException | None) -> tuple[BaseException | None, "Verdict"]:
+    async def _judge(
+        self, failure: BaseException | None, before: Phase
+    ) -> tuple[BaseException | None, Verdict]:
         """What is to leave the application, and what client and consumer are told."""
         if failure is None:
             if self._farewell is None:
@@ -158,6 +161,8 @@ class Ending(LayerLane):
             return None, Verdict(code, reason, tell=True)
         if isinstance(failure, asyncio.CancelledError) and self._is_cancelled():
             return failure, Verdict(ABNORMAL_CLOSURE)
+        if before == Phase.TOLD:
+            return failure, Verdict(INTERNAL_ERROR)  # of disconnect(): it was over by then
         failure, code = await self._ask_consumer(failure)
         return failure, Verdict(code, tell=True)
 

@@ -105,12 +105,16 @@ ENDINGS: Final = {
         elsewhere={"uvicorn": (1005, GONE), "granian": (1005, GONE)},
     ),
     "cancelled": Ending(
-        "the server cancels the application",
+        "the application is cancelled",
         1006,
         "cut",
         "cancel",
         raises="CancelledError",
-        elsewhere={"daphne": (1006, "open"), "hypercorn": (1006, 1011), "granian": (1006, 1005)},
+        elsewhere={
+            "daphne": (1006, "open"),
+            "hypercorn": (1006, 1011),
+            "granian": (1006, 1005),
+        },
     ),
     "sigterm": Ending("SIGTERM", 1012, 1012, elsewhere={"daphne": (None, "cut")}),
 }

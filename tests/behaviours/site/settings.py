@@ -21,8 +21,8 @@ DATABASES = {
     }
 }
 INSTALLED_APPS = [
-    # Upstream's server for development is Daphne's.
-    *(["daphne"] if find_spec("daphne") else []),
+    # Upstream's server for development is Daphne's; ours has one of its own.
+    *([] if find_spec("channels.server") else ["daphne"]),
     "channels",
     "django.contrib.auth",
     "django.contrib.contenttypes",
