@@ -80,7 +80,7 @@ KEYS: Mapping[str, Key] = {
         default_from="the default",
     ),
     "DRAIN_SECONDS": Key(
-        default=lambda: 5.0,
+        default=lambda: 2.0,
         accepts=_is_seconds,
         wanted="a number of seconds, 0 or more (0 closes everything at once)",
         default_from="the default",

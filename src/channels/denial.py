@@ -1,8 +1,14 @@
 """Denying a WebSocket: with a response where the server can send one, else by a close."""
 
+import asyncio
 from http import HTTPStatus
 
 from channels.typing import Scope, Send
+
+LINGER = 3
+"""Turns of the event loop that a denial takes longer than needed. uvicorn (0.54) notices that a
+response has completed the handshake when the transport has closed, one or two turns later, and
+reports an application that returned before as one that never answered: a line at ERROR for each."""
 
 
 async def deny(scope: Scope, send: Send, status: int, text: str = "") -> None:
@@ -29,3 +35,5 @@ async def deny(scope: Scope, send: Send, status: int, text: str = "") -> None:
         }
     )
     await send({"type": "websocket.http.response.body", "body": body})
+    for _ in range(LINGER):
+        await asyncio.sleep(0)

@@ -66,6 +66,7 @@ def test_while_it_drains_work_ends_and_newcomers_are_denied() -> None:
         with pytest.raises(InvalidStatus) as denied, open_websocket(address):
             pass
         assert denied.value.response.status_code == 503
+        assert "without completing handshake" not in server.text
         assert get(address, "/slow/").text == "slow answer", "requests are served as before"
         assert worker.recv(timeout=10) == "done"
         assert goodbye(worker) == TOLD
