@@ -91,6 +91,8 @@ def shape(value: Any) -> Any:
 @example({"type": "x", "at": datetime(2024, 3, 31, 2, 30, tzinfo=ZoneInfo("Europe/Paris"))})
 @example({"type": "x", "at": datetime.min.replace(tzinfo=ZoneInfo("Europe/Paris"))})
 @example({"type": "x", "at": datetime.max.replace(tzinfo=UTC)})
+@example({"at": datetime(2000, 1, 1, tzinfo=timezone(timedelta(microseconds=1)))})
+@example({"at": time(1, tzinfo=timezone(-timedelta(hours=23, microseconds=1)))})
 @example({"big": [2**63, 2**64 - 1, 2**64, -(2**63), -(2**63) - 1]})
 @example({"\ud800": "\udfff", 2**70: [{"\ud800": 1}]})
 def test_what_was_written_is_read(message: dict[Any, Any]) -> None:

@@ -19,7 +19,7 @@ change its meaning.
 import base64
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
@@ -332,23 +332,33 @@ def _pack_int(value: int, _way: _Way) -> Any:
 
 def _pack_datetime(value: datetime, _way: _Way) -> Ext:
     # Unbound: subclasses print what fits their taste.
-    return Ext(DATETIME, (datetime.isoformat(value) + _zone(value)).encode())
+    return Ext(DATETIME, _stamp(value, datetime.isoformat))
 
 
 def _pack_time(value: time, _way: _Way) -> Ext:
-    zone = _zone(value)
-    if value.tzinfo is not None and not zone and value.utcoffset() is None:
+    zone = value.tzinfo
+    if zone is not None and not _is_named(zone) and value.utcoffset() is None:
         raise _Refused(
-            f"is a time with the tzinfo {value.tzinfo!r:.100}, which is neither a zone of zoneinfo "
-            "nor a fixed offset; send a datetime."
+            f"is a time with the tzinfo {zone!r:.100}, which is neither a zone of zoneinfo nor a "
+            "fixed offset; send a datetime."
         )
-    return Ext(TIME, (time.isoformat(value) + zone).encode())
+    return Ext(TIME, _stamp(value, time.isoformat))
 
 
-def _zone(value: datetime | time) -> str:
-    """The zone's name in brackets, as in RFC 9557."""
-    key = value.tzinfo.key if isinstance(value.tzinfo, ZoneInfo) else None
-    return f"[{key}]" if key else ""
+def _stamp(value: Any, isoformat: Callable[[Any], str]) -> bytes:
+    """As in RFC 9557: ISO 8601, and the name of the zone in brackets."""
+    if _is_named(value.tzinfo):
+        return f"{isoformat(value)}[{value.tzinfo.key}]".encode()
+    offset = value.utcoffset()
+    if offset is not None and offset.microseconds:
+        # Which fromisoformat() may take for no offset at all: in microseconds, in the brackets.
+        microseconds = offset // timedelta(microseconds=1)
+        return f"{isoformat(value.replace(tzinfo=None))}[{microseconds}]".encode()
+    return isoformat(value).encode()
+
+
+def _is_named(zone: tzinfo | None) -> bool:
+    return isinstance(zone, ZoneInfo) and bool(zone.key)
 
 
 def _pack_timedelta(value: timedelta, _way: _Way) -> Ext:
@@ -419,29 +429,42 @@ def _read_list(payload: memoryview) -> list[Any]:
 
 
 def _read_datetime(payload: memoryview) -> datetime:
-    stamp, zone = _read_zone(payload)
+    stamp, zone = _read_stamp(payload)
     moment = datetime.fromisoformat(stamp)
-    if zone:
-        try:
-            info = ZoneInfo(zone)
-        except Exception:
-            return moment  # not known on this machine: the offset still tells the moment
-        for fold in (0, 1):
-            there = moment.replace(tzinfo=info, fold=fold)
-            if there.utcoffset() == moment.utcoffset():
-                return there
+    if not zone:
+        return moment
+    if _is_offset(zone):
+        return moment.replace(tzinfo=_offset(zone))
+    try:
+        info = ZoneInfo(zone)
+    except Exception:
+        return moment  # not known on this machine: the offset still tells the moment
+    for fold in (0, 1):
+        there = moment.replace(tzinfo=info, fold=fold)
+        if there.utcoffset() == moment.utcoffset():
+            return there
     return moment
 
 
 def _read_time(payload: memoryview) -> time:
-    stamp, zone = _read_zone(payload)
+    stamp, zone = _read_stamp(payload)
     moment = time.fromisoformat(stamp)
-    return moment.replace(tzinfo=ZoneInfo(zone)) if zone else moment
+    if not zone:
+        return moment
+    return moment.replace(tzinfo=_offset(zone) if _is_offset(zone) else ZoneInfo(zone))
 
 
-def _read_zone(payload: memoryview) -> tuple[str, str]:
+def _read_stamp(payload: memoryview) -> tuple[str, str]:
     stamp, _, zone = str(payload, "ascii").partition("[")
     return stamp, zone.removesuffix("]")
+
+
+def _is_offset(zone: str) -> bool:
+    return zone.removeprefix("-").isdecimal()
+
+
+def _offset(zone: str) -> timezone:
+    return timezone(timedelta(microseconds=int(zone)))
 
 
 _UNPACK: Mapping[int, Callable[[memoryview], Any]] = {
