@@ -256,8 +256,8 @@ async def test_a_handler_in_hand_comes_to_its_end() -> None:
     assert client.sent[-1] == closed(4001)
 
 
-async def test_one_that_hangs_is_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(closing, "GRACE", 0.01)
+async def test_one_that_hangs_is_cancelled(settings: Any) -> None:
+    settings.CHANNELS = {"GRACE_SECONDS": 0.01}
     codes = []
 
     class Hanging(AsyncWebsocketConsumer):

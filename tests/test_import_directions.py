@@ -31,6 +31,7 @@ RANKS: list[tuple[str, list[str]]] = [
             "channels.layers.loop_end",
             "channels.layers.mailbox",
             "channels.layers.serializers",
+            "channels.layers.rules",
             "channels.layers.snapshot",
             "channels.limits.addresses",
             "channels.limits.meter",

@@ -4,8 +4,8 @@ Every function has an ``async`` twin whose name begins with ``a``. The plain one
 (views, signals, management commands, tasks of a queue) and work from any thread and process; in
 async code await the twin.
 
-What is told is at the end of what it does: the handler in hand comes to its end first (for
-:data:`GRACE` seconds at most, where a user or session is closed), then the client is sent the code
+What is told is at the end of what it does: the handler in hand comes to its end first (within
+its grace, where a user or session is closed), then the client is sent the code
 and the reason, and ``disconnect(code)`` runs. A WebSocket that was not accepted yet is denied. An
 HTTP consumer's response ends.
 
@@ -39,9 +39,6 @@ SIGNED_OUT = 4401
 free for applications.)"""
 
 SIGNED_OUT_REASON = "signed out"
-
-GRACE = 5.0
-"""Seconds that the handler in hand has where the connections of a user or session are closed."""
 
 CLOSE_CODES = frozenset({1000, 1001, 1002, 1003, *range(1007, 1015), *range(3000, 5000)})
 """The codes that an endpoint may send (RFC 6455, 7.4, and the registry of codes)."""
@@ -143,7 +140,7 @@ def _close(presence: Presence, code: int, reason: str) -> None:
     connection = presence.connection
 
     def close() -> None:
-        connection.close_soon(code, reason, grace=GRACE)
+        connection.close_soon(code, reason, grace=connection.grace())
 
     try:
         connection.loop.call_soon_threadsafe(close)

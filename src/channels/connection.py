@@ -202,18 +202,21 @@ class Connection(Ending):
             self._phase = Phase.STOPPING
             self.start(self._stop)
 
-    def close_soon(self, code: int, reason: str = "", *, grace: float | None = None) -> None:
+    def close_soon(self, code: int, reason: str = "", *, grace: float | None = None) -> bool:
         """End the connection from outside: the client is told ``code`` and ``reason``, and so is
         ``disconnect``. An open event stream is completed, so that its client connects again.
 
         The handler in hand goes on to its end before, for ``grace`` seconds at most (None: without
         a bound); then it is cancelled. A WebSocket that was not accepted yet is denied with a 503.
-        Call it on the connection's loop. Where the connection ends already it does nothing.
+        Call it on the connection's loop. Where the connection ends already it does nothing and
+        returns ``False``.
         """
-        if self._phase == Phase.SERVING:
-            self._phase = Phase.STOPPING
-            self._farewell = (code, reason)
-            self.start(functools.partial(self._stop, grace))
+        if self._phase != Phase.SERVING:
+            return False
+        self._phase = Phase.STOPPING
+        self._farewell = (code, reason)
+        self.start(functools.partial(self._stop, grace))
+        return True
 
     async def _stop(self, grace: float | None = None) -> None:
         try:

@@ -19,7 +19,7 @@ from channels.connection import ENDINGS, Connection
 from channels.db import DatabaseSyncToAsync, aclose_old_connections, database_sync_to_async
 from channels.exceptions import StopConsumer
 from channels.layers import get_channel_layer
-from channels.limits.door import Door, limits_of, turn_away
+from channels.limits.door import Door, limits_of, rules_of, turn_away
 from channels.limits.values import Limits
 from channels.outbox import Outbox
 from channels.threads import current_strand, strand
@@ -161,6 +161,7 @@ class AsyncConsumer:
             self.channel_name = await self.channel_layer.new_channel()
             self.channel_receive = functools.partial(self.channel_layer.receive, self.channel_name)
             connection.listen(self.channel_layer, self.channel_name, self.channel_receive)
+            connection.limit(rules_of(connection, self._limits, self.channel_layer))
         await connection.run()
 
     async def dispatch(self, message: Message) -> None:

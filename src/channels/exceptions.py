@@ -10,6 +10,7 @@
     ├── MessageTooLarge                   a layer refuses the message for its size
     ├── BrokerUnavailableError (ConnectionError)  the broker did not answer in time
     ├── UnreadableMessageError (ValueError)   bytes from the broker are not a message
+    ├── TooManyGroupsError                a connection may be in no further group
     └── StopConsumer                      the consumer is done
 """
 
@@ -58,6 +59,26 @@ class UnreadableMessageError(ValueError):
 
     Layers do not raise it from ``receive()``: they drop what they cannot read, count it and log it.
     """
+
+
+class TooManyGroupsError(Exception):
+    """Raised by ``layer.group_add()``: the connection is in as many groups as its limit allows.
+
+    Nothing was changed. ``CHANNELS["LIMITS"]["groups_per_connection"]`` is the limit, or that of
+    the consumer.
+    """
+
+    def __init__(self, group: str, channel: str, most: int) -> None:
+        super().__init__(group, channel, most)
+        self.group: str = group
+        self.channel: str = channel
+        self.most: int = most
+
+    def __str__(self) -> str:
+        return (
+            f"{self.channel!r} is in {self.most} groups and cannot join {self.group!r}: that is "
+            "the limit groups_per_connection."
+        )
 
 
 class StopConsumer(Exception):  # noqa: N818 - upstream's name

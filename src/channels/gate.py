@@ -11,12 +11,17 @@ from typing import Any
 
 from asgiref.sync import markcoroutinefunction
 
+from channels.layers.rules import CLOSE, DROP_OLDEST, Rules
+from channels.layers.snapshot import frame_bytes
 from channels.statistics import count
 from channels.typing import Message, Send
 from channels.wire import encodable, prepared
 
 logger: logging.Logger = logging.getLogger("django.channels")
 
+
+HELD_FRAME = 512
+"""Bytes of memory that a held frame is counted with beside its content."""
 
 ENDED_BY_CLOSE = (
     "websocket.send",
@@ -53,18 +58,30 @@ class Gate:
 
     Args:
         send: the server's.
-        count_drop: called for each finished frame that comes too late.
+        count_drop: called for each finished frame that comes too late, and with ``"full"`` for one
+            that finds too many before it.
     """
 
-    __slots__ = ("_count_drop", "_denying", "_held", "_send", "is_event_stream", "state")
+    __slots__ = (
+        "_count_drop",
+        "_denying",
+        "_held",
+        "_held_bytes",
+        "_rules",
+        "_send",
+        "is_event_stream",
+        "state",
+    )
 
-    def __init__(self, send: Send, count_drop: Callable[[], None]) -> None:
+    def __init__(self, send: Send, count_drop: Callable[..., None]) -> None:
         self.state: State = WAITING
         self.is_event_stream: bool = False
         """Whether a response has begun that is a stream of server-sent events."""
         self._send: Callable[[Message], Awaitable[Any]] = send
         self._count_drop = count_drop
         self._held: list[Message] | None = None
+        self._held_bytes = 0
+        self._rules: Rules | None = None
         self._denying = False
 
     @markcoroutinefunction  # so that async_to_sync() takes it without a warning
@@ -114,6 +131,10 @@ class Gate:
         self.close()
         return True
 
+    def limit(self, rules: Rules) -> None:
+        """Set how much may be held before ``accept``, and what becomes of what is over."""
+        self._rules = rules
+
     def close(self) -> None:
         """Nothing can be sent from now on: the client has gone."""
         self.state = CLOSED
@@ -159,6 +180,16 @@ class Gate:
         if self._held is None:
             self._held = []
         self._held.append(message)
+        self._held_bytes += HELD_FRAME + frame_bytes(message)
+        rules = self._rules
+        if rules is None or rules.most_bytes is None:
+            return
+        while self._held_bytes > rules.most_bytes and len(self._held) > 1:
+            dropped = self._held.pop(0 if rules.on_full == DROP_OLDEST else -1)
+            self._held_bytes -= HELD_FRAME + frame_bytes(dropped)
+            self._count_drop("full")
+            if rules.on_full == CLOSE and rules.overflow is not None:
+                rules.overflow()
 
     async def _drop(self, message: Message) -> bool:
         logger.debug(

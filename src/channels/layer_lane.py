@@ -23,6 +23,7 @@ from channels.watch import watch_of
 
 if TYPE_CHECKING:
     from channels.layers.base import Inbox
+    from channels.layers.rules import Rules
 
 Work = Callable[[], Coroutine[Any, Any, None]]
 
@@ -117,6 +118,14 @@ class LayerLane:
         self._inbox = attach(channel, self._wake) if attach is not None else None
         if self._inbox is None:
             self._start_layer_lane(functools.partial(self._pump, receive))
+
+    def limit(self, rules: "Rules") -> None:
+        """Set what may wait for the client: in the gate and, where the layer lets us, in the
+        mailbox."""
+        self.gate.limit(rules)
+        limit = getattr(self._inbox, "limit", None)
+        if limit is not None:
+            limit(rules)
 
     def start(self, work: Work) -> "asyncio.Task[None]":
         """Run ``work()`` beside the handlers. If it raises, the connection ends with that; when the
@@ -275,9 +284,9 @@ class LayerLane:
             return self.gate.send_frame(message)
         return self._overlap(message) if self._overlaps else self._handle(message)
 
-    def _count_drop(self) -> None:
+    def _count_drop(self, reason: str = "closed") -> None:
         if self._inbox is not None:
-            self._inbox.count_drop("closed")
+            self._inbox.count_drop(reason)
 
     async def _guard(self, work: Work) -> None:
         # Called here and not by whoever asks for the task: a connection can end before the task

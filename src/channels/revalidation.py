@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 from django.core.signals import setting_changed
 
 from channels.alarms import Alarms
-from channels.closing import GRACE, SIGNED_OUT, SIGNED_OUT_REASON
+from channels.closing import SIGNED_OUT, SIGNED_OUT_REASON
 from channels.conf import channels_setting
 from channels.limits.presence import Presence
 from channels.limits.rejections import Rejections
@@ -70,7 +70,8 @@ async def _look_at(presence: Presence) -> None:
         failures.note("revalidation", text, lambda: f"user {user!r}")
         return
     if not good and presence.user == user:
-        presence.connection.close_soon(SIGNED_OUT, SIGNED_OUT_REASON, grace=GRACE)
+        connection = presence.connection
+        connection.close_soon(SIGNED_OUT, SIGNED_OUT_REASON, grace=connection.grace())
 
 
 def _ring(presence: Presence) -> None:

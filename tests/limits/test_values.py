@@ -18,6 +18,8 @@ GOOD: dict[str, list[Any]] = {
     "connections_per_address": [1, None],
     "groups_per_connection": [1, None],
     "accept_seconds": [0.5, 10, None],
+    "waiting_bytes": [1, None],
+    "on_full": ["drop_newest", "drop_oldest", "close", None],
 }
 BAD: dict[str, list[Any]] = {
     "message_bytes": [0, -1, 1.5, "1", True],
@@ -30,6 +32,8 @@ BAD: dict[str, list[Any]] = {
     "connections_per_address": [0, "all"],
     "groups_per_connection": [0, {}],
     "accept_seconds": [0, "10s"],
+    "waiting_bytes": [0, "1 MiB"],
+    "on_full": ["", "drop", []],
 }
 
 

@@ -12,9 +12,12 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import NamedTuple, TypeAlias
 
+from channels.exceptions import TooManyGroupsError
 from channels.layers.deadlines import Deadlines
 from channels.layers.drops import Drops
+from channels.layers.groups import Memberships
 from channels.layers.mailbox import Mailbox
+from channels.layers.rules import CLOSE, CLOSING, DROP_NEWEST, DROP_OLDEST, SMALL_FRAME, Rules
 from channels.layers.snapshot import Snapshot
 
 
@@ -32,11 +35,13 @@ Awake: TypeAlias = dict[asyncio.AbstractEventLoop, list[Callable[[], None]]]
 class Box(Mailbox[Snapshot]):
     """A mailbox with its readers."""
 
-    __slots__ = ("listener", "told_at", "waiters")
+    __slots__ = ("listener", "rules", "told_at", "waiters")
 
     def __init__(self, capacity: int) -> None:
         super().__init__(capacity)
         self.listener: Reader | None = None
+        self.rules: Rules | None = None
+        """Those of the consumer that reads it; else the layer's policy counts."""
         self.waiters: deque[Reader] | None = None
         self.told_at: float = float("-inf")
         """When a waiter was last told of a message. Until it runs it is in no other table."""
@@ -52,6 +57,19 @@ class Box(Mailbox[Snapshot]):
             self.told_at = now
             return self.waiters.popleft()
         return self.listener
+
+    def has_room(self, snapshot: Snapshot) -> bool:
+        """Whether a message may be put in."""
+        items = self.items
+        if len(items) >= self.capacity:
+            # One more, so that a consumer that does not keep up can still be closed.
+            return snapshot.type == CLOSING and len(items) == self.capacity
+        most = None if self.rules is None else self.rules.most_bytes
+        if most is None or snapshot.frame_bytes <= SMALL_FRAME or not items:
+            return True
+        sizes = [item.frame_bytes for _, item in items]
+        waiting = sum(size for size in sizes if size > SMALL_FRAME)
+        return not waiting or waiting + snapshot.frame_bytes <= most
 
     def leave(self, loop: asyncio.AbstractEventLoop) -> None:
         """Strike out the readers that live on ``loop``."""
@@ -69,6 +87,7 @@ class Delivery:
         expiry: seconds that a message may wait.
         clock: seconds; only differences count.
         drops: where messages are counted that nobody read in time.
+        on_full: what becomes of a message that finds no room, see :class:`Rules`.
     """
 
     def __init__(
@@ -77,6 +96,7 @@ class Delivery:
         expiry: float,
         clock: Callable[[], float],
         drops: Drops,
+        on_full: str = DROP_NEWEST,
     ) -> None:
         self.boxes: dict[str, Box] = {}
         # Reentrant, because a layer holds it around several calls that belong together.
@@ -85,6 +105,7 @@ class Delivery:
         self._expiry = expiry
         self.clock: Callable[[], float] = clock
         self.drops: Drops = drops
+        self._on_full = on_full
         # Mailboxes with mail that nobody waits for: without a look from time to time the mail of
         # receivers that never come back would stay for ever.
         self._unread: Deadlines[str] = Deadlines(expiry)
@@ -116,13 +137,14 @@ class Delivery:
         last_loop: asyncio.AbstractEventLoop | None = None
         calls: list[Callable[[], None]] = []
         unread = 0
+        small = snapshot.frame_bytes <= SMALL_FRAME
         find = self.boxes.get
         for channel in channels:
             box = find(channel)
             if box is not None and (listener := box.listener) is not None and not box.waiters:
                 # A consumer's mailbox that has room: the path of all members of a large room.
                 items = box.items
-                if len(items) < box.capacity:
+                if len(items) < box.capacity and small:
                     items.append(item)
                     loop, call = listener
                     if loop is not last_loop:
@@ -138,10 +160,11 @@ class Delivery:
                 continue
             if box is None:
                 box = self._open(channel)
-            if not box.put(snapshot, expires_at, now):
+            if not self._make_room(channel, box, snapshot, now, awake):
                 full.append(channel)
                 self._settle(channel, box, now)
                 continue
+            box.items.append(item)
             reader = box.next_reader(now)
             if reader is not None:
                 awake.setdefault(reader.loop, []).append(reader.wake)
@@ -150,6 +173,28 @@ class Delivery:
                 self._unread.watch(channel, now)
         self._sweep(now, 2 * (unread + 1))
         return full, awake
+
+    def _make_room(
+        self, channel: str, box: Box, snapshot: Snapshot, now: float, awake: Awake
+    ) -> bool:
+        """Do what the mailbox's policy says where it is full; whether there is room now."""
+        if box.has_room(snapshot):
+            return True
+        box.drop_expired(now)
+        rules, items = box.rules, box.items
+        on_full = self._on_full if rules is None else rules.on_full
+        if on_full == DROP_OLDEST:
+            dropped = 0
+            while items and not box.has_room(snapshot):
+                del items[:1]  # not pop(): the reader, who needs no lock, may just have been here
+                dropped += 1
+            if dropped:
+                self.drops.count("full", dropped, f"channel {channel!r}")
+        if box.has_room(snapshot):
+            return True
+        if on_full == CLOSE and rules is not None and rules.overflow and box.listener is not None:
+            awake.setdefault(box.listener.loop, []).append(rules.overflow)
+        return False
 
     def wake(self, awake: Awake) -> None:
         """Call each reader on its loop, with one callback for each loop.
@@ -236,6 +281,16 @@ class Delivery:
         """Whether a consumer owns the channel."""
         box = self.boxes.get(channel)
         return box is not None and box.listener is not None
+
+    def check_groups(self, group: str, channel: str, memberships: Memberships) -> None:
+        """
+        Raises:
+            TooManyGroupsError: the channel's consumer may be in no further group.
+        """
+        box = self.boxes.get(channel)
+        most = None if box is None or box.rules is None else box.rules.most_groups
+        if most is not None and memberships.count(channel, group) >= most:
+            raise TooManyGroupsError(group, channel, most)
 
     def drop_expired(self) -> None:
         """Look at every mailbox now, instead of when its reader or its time comes."""

@@ -44,6 +44,11 @@ class Memberships:
         """The groups that ``channel`` is a member of."""
         return list(self._joined.get(channel, ()))
 
+    def count(self, channel: str, but: str) -> int:
+        """In how many groups ``channel`` is, not counting the group ``but``."""
+        joined = self._joined.get(channel, ())
+        return len(joined) - (but in joined)
+
     def touch(self, channel: str, now: float) -> None:
         """Mark every membership of ``channel`` as used."""
         if channel in self._joined:

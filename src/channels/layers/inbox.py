@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from channels.layers.delivery import Box, Delivery
+from channels.layers.rules import Rules
 from channels.layers.snapshot import Snapshot
 
 
@@ -45,6 +46,10 @@ class MailboxInbox:
 
     def empty(self) -> bool:
         return not self._items
+
+    def limit(self, rules: Rules) -> None:
+        """Set what the mailbox may hold, from now on."""
+        self._box.rules = rules
 
     def count_drop(self, reason: str) -> None:
         self._delivery.drops.count(reason)

@@ -6,7 +6,7 @@ from functools import partial
 from secrets import token_hex
 from typing import Any, ClassVar
 
-from channels.exceptions import ChannelFull
+from channels.exceptions import ChannelFull, TooManyGroupsError
 from channels.layers.base import BaseChannelLayer, Inbox, Pattern
 from channels.layers.deadlines import Deadlines
 from channels.layers.delivery import Box, Delivery
@@ -15,6 +15,7 @@ from channels.layers.forks import forget_after_fork, keep_inherited
 from channels.layers.groups import Memberships
 from channels.layers.inbox import MailboxInbox
 from channels.layers.log import GroupLog, Position
+from channels.layers.rules import DROP_NEWEST, checked_policy, note_refusal
 from channels.layers.snapshot import Snapshot
 from channels.layers.sync import runs_without_loop
 from channels.typing import Message
@@ -33,6 +34,10 @@ class InMemoryChannelLayer(BaseChannelLayer):
             membership of a connected consumer lasts as long as the consumer.
         capacity: how many messages a channel holds, and how many entries a group's log keeps.
         channel_capacity: capacities by channel name.
+        on_full: what becomes of a message to a channel that holds ``capacity`` messages:
+            ``"drop_newest"``: it is lost, and ``send`` raises ChannelFull; ``"drop_oldest"``: the
+            oldest one is; ``"close"``: it is, and the consumer is closed with 1013. A consumer's
+            own limits go before.
         clock: where the time comes from, in seconds. For tests.
 
     A subclass that overrides ``send`` is asked for every delivery of a group message too, and one
@@ -48,6 +53,7 @@ class InMemoryChannelLayer(BaseChannelLayer):
         capacity: int = 100,
         channel_capacity: Mapping[Pattern, int] | None = None,
         *,
+        on_full: str = DROP_NEWEST,
         clock: Callable[[], float] = time.monotonic,
         **kwargs: Any,
     ) -> None:
@@ -56,13 +62,16 @@ class InMemoryChannelLayer(BaseChannelLayer):
         )
         self.channel_capacity: Any = self.compile_capacities(channel_capacity or {})
         self.group_expiry = group_expiry
+        self.on_full: str = checked_policy(on_full)
         self.drops: Drops = Drops(type(self).__name__, clock)
         self._clock = clock
         self._begin()
         forget_after_fork(self)
 
     def _begin(self) -> None:
-        self._delivery = Delivery(self.get_capacity, self.expiry, self._clock, self.drops)
+        self._delivery = Delivery(
+            self.get_capacity, self.expiry, self._clock, self.drops, self.on_full
+        )
         self._memberships = Memberships()
         self._leases: Deadlines[tuple[str, str]] = Deadlines(self.group_expiry)
         self._logs: dict[str, GroupLog[Snapshot]] = {}
@@ -118,12 +127,11 @@ class InMemoryChannelLayer(BaseChannelLayer):
     async def group_add(self, group: str, channel: str) -> None:
         self.require_valid_group_name(group)
         self.require_valid_channel_name(channel)
-        now = self._clock()
-        with self._delivery.lock:
-            self._memberships.join(group, channel, now)
-            if not self._delivery.listened_to(channel):
-                self._leases.watch((group, channel), now)
-            self._end_leases(now)
+        try:
+            self._join(group, channel, self._clock())
+        except TooManyGroupsError as error:
+            note_refusal(error)
+            raise
 
     @runs_without_loop
     async def group_discard(self, group: str, channel: str) -> None:
@@ -196,6 +204,14 @@ class InMemoryChannelLayer(BaseChannelLayer):
         with self._delivery.lock:
             for group in self._memberships.groups_of(channel):
                 self._leave(group, channel)
+
+    def _join(self, group: str, channel: str, now: float) -> None:
+        with self._delivery.lock:
+            self._delivery.check_groups(group, channel, self._memberships)
+            self._memberships.join(group, channel, now)
+            if not self._delivery.listened_to(channel):
+                self._leases.watch((group, channel), now)
+            self._end_leases(now)
 
     def _leave(self, group: str, channel: str) -> None:
         self._memberships.leave(group, channel)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from functools import partial
+from sys import getsizeof
 from typing import Any, cast
 from uuid import UUID
 
@@ -23,7 +24,7 @@ class Snapshot:
     message that is dropped unread was never copied.
     """
 
-    __slots__ = ("_copiers", "_message", "type")
+    __slots__ = ("_copiers", "_message", "frame_bytes", "type")
 
     def __init__(self, message: Message) -> None:
         self._copiers: list[tuple[Any, Callable[[], Any]]] | None = None
@@ -43,6 +44,8 @@ class Snapshot:
         self._message: Message = message if self._copiers is not None else copy.deepcopy(message)
         self.type: Any = self._message.get("type")
         """The message's ``type``, without a copy."""
+        self.frame_bytes: int = frame_bytes(self._message) if self.type == "websocket.send" else 0
+        """What a finished frame takes of memory; of other messages nobody knows."""
 
     def message(self) -> Message:
         """A copy that belongs to the caller."""
@@ -52,6 +55,12 @@ class Snapshot:
         for key, copied in self._copiers:
             message[key] = copied()
         return message
+
+
+def frame_bytes(message: Message) -> int:
+    """What the content of a frame takes of memory."""
+    text = message.get("text")
+    return getsizeof(message.get("bytes") if text is None else text)
 
 
 def _copier(value: Any) -> Callable[[], Any]:

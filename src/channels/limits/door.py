@@ -3,6 +3,7 @@
 import functools
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from django.core.signals import setting_changed
@@ -12,10 +13,11 @@ from channels.alarms import Alarms
 from channels.conf import channels_setting
 from channels.denial import deny
 from channels.gate import WAITING
+from channels.layers.rules import CLOSE, DROP_NEWEST, Rules
 from channels.limits.meter import Meter
 from channels.limits.presence import Presence, client_address, user_key
 from channels.limits.rejections import rejections, shown
-from channels.limits.values import DELAY, DROP, Limits
+from channels.limits.values import DELAY, DROP, POLICIES, Limits
 from channels.threads import current_strand
 from channels.typing import Scope
 
@@ -123,6 +125,33 @@ def limits_of(consumer: Any) -> Limits:
     """
     limits, own = _project_limits(), consumer.connection_limits
     return limits.but(own, f"{type(consumer).__qualname__}.connection_limits") if own else limits
+
+
+def rules_of(connection: "Connection", limits: Limits, layer: Any) -> Rules:
+    """What the mailbox of a connection may hold."""
+    on_full = limits.on_full or getattr(layer, "on_full", None)
+    if on_full not in POLICIES:
+        on_full = DROP_NEWEST
+    rules = _shared_rules(on_full, limits.waiting_bytes, limits.groups_per_connection)
+    if on_full != CLOSE:
+        return rules
+    return replace(rules, overflow=functools.partial(_overflow, connection))
+
+
+@functools.lru_cache(maxsize=100)
+def _shared_rules(on_full: str, most_bytes: int | None, most_groups: int | None) -> Rules:
+    # One for all connections: they are never changed, and there may be a hundred thousand.
+    return Rules(on_full=on_full, most_bytes=most_bytes, most_groups=most_groups)
+
+
+def _overflow(connection: "Connection") -> None:
+    """The mailbox is full, and the client is too slow. On the connection's loop."""
+    if connection.close_soon(TRY_AGAIN_LATER, "Too slow", grace=connection.grace()):
+        rejections.note(
+            "on_full",
+            "Limit on_full=close, the connection was closed",
+            lambda: described(connection.scope),
+        )
 
 
 def report(scope: Scope, limits: Limits, limit: str) -> None:

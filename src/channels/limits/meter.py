@@ -89,7 +89,7 @@ class Meter:
         limits: Limits,
         *,
         report: Callable[[str], None],
-        close: Callable[[int, str], None],
+        close: Callable[[int, str], object],
         clock: Callable[[], float],
         sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
     ) -> None:

@@ -6,6 +6,8 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
+from channels.statistics import count
+
 logger: logging.Logger = logging.getLogger("django.channels.limits")
 
 SHOWN = 200
@@ -37,6 +39,7 @@ class Rejections:
             what: happened: the beginning of the line.
             who: describes the connection. Asked only where a line is written.
         """
+        count(f"rejected.{limit}")
         now = self._clock()
         with self._lock:
             self.counts[limit] += 1

@@ -14,6 +14,8 @@ DROP = "drop"
 CLOSE = "close"
 RATE_ACTIONS = (DELAY, DROP, CLOSE)
 
+POLICIES = ("drop_newest", "drop_oldest", "close")
+
 KIB = 1024
 MIB = 1024 * KIB
 
@@ -65,6 +67,15 @@ class Limits:
     """Open connections from one address (IPv6: from one /64 network) to this process."""
     groups_per_connection: int | None = _count(1000, wanted="a number of groups above 0")
     """Groups that a connection may be in at once."""
+    waiting_bytes: int | None = _count(16 * MIB, wanted="a number of bytes above 0")
+    """Bytes of memory of the finished frames that wait for a client that reads too slowly."""
+    on_full: str | None = _limit(
+        None,
+        lambda value: value is None or value in POLICIES,
+        f"one of {POLICIES}, or None for the layer's own",
+        optional=False,
+    )
+    """What becomes of a message that finds the connection's mailbox full."""
     accept_seconds: float | None = _number(10.0, wanted="a number of seconds above 0")
     """Seconds from the connect event until the application has accepted or denied."""
 

@@ -37,6 +37,7 @@ class Options:
     expiry: float
     capacity: int
     capacity_of: Callable[[str], int]
+    on_full: str
     history: bool
     send_timeout: float
     patient: bool
@@ -58,7 +59,7 @@ class Hub:
         """The part of channel names that tells whose they are."""
         self.options: Options = options
         self.delivery: Delivery = Delivery(
-            options.capacity_of, options.expiry, options.clock, options.drops
+            options.capacity_of, options.expiry, options.clock, options.drops, options.on_full
         )
         self.memberships: Memberships = Memberships()
         self.keep: int = max(1, int(options.expiry * 1000))
@@ -96,6 +97,7 @@ class Hub:
         Raises:
             BrokerUnavailableError: the broker did not confirm in time that messages will come.
         """
+        self.delivery.check_groups(group, channel, self.memberships)
         self._joining[group] = self._joining.get(group, 0) + 1
         try:
             follow = self._groups.get(group)
@@ -106,6 +108,8 @@ class Hub:
             if not follow.live:
                 await self.wait_until_live(follow)
             with self.delivery.lock:
+                # Once more: other groups may have been joined meanwhile.
+                self.delivery.check_groups(group, channel, self.memberships)
                 self.memberships.join(group, channel, self.options.clock())
         finally:
             self._joining[group] -= 1

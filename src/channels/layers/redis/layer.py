@@ -8,7 +8,7 @@ from typing import Any, ClassVar, TypeAlias
 
 from asgiref.sync import AsyncToSync
 
-from channels.exceptions import BrokerUnavailableError
+from channels.exceptions import BrokerUnavailableError, TooManyGroupsError
 from channels.layers.background import running_loop
 from channels.layers.base import BaseChannelLayer, Inbox, Pattern
 from channels.layers.drops import Drops
@@ -27,7 +27,7 @@ from channels.layers.redis.sentinel import SentinelServer
 from channels.layers.redis.server import Listener, Server
 from channels.layers.redis.shard import AnyServer, MakeServer
 from channels.layers.redis.slots import Address
-from channels.layers.rules import DROP_NEWEST, checked_policy
+from channels.layers.rules import DROP_NEWEST, checked_policy, note_refusal
 from channels.layers.serializers import make_serializer
 from channels.layers.sync import runs_without_loop
 from channels.typing import Message
@@ -184,7 +184,11 @@ class RedisChannelLayer(BaseChannelLayer):
     async def group_add(self, group: str, channel: str) -> None:
         self.require_valid_group_name(group)
         self.require_valid_channel_name(channel)
-        await self._change(Hub.join, Hub.ask_to_join, group, channel)
+        try:
+            await self._change(Hub.join, Hub.ask_to_join, group, channel)
+        except TooManyGroupsError as error:
+            note_refusal(error)
+            raise
 
     @runs_without_loop
     async def group_discard(self, group: str, channel: str) -> None:
