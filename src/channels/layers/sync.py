@@ -76,7 +76,7 @@ class SyncLayer:
             ChannelFull: the channel is at its capacity.
         """
         if on_commit and _in_transaction(using):
-            self._check("require_valid_message", message)
+            self._check_message(message)
             self._check("require_valid_channel_name", channel)
             message = Snapshot(message).message()
             self._at_commit(
@@ -111,7 +111,7 @@ class SyncLayer:
             the message's position where the layer has one; ``None`` if it waits for a commit.
         """
         if on_commit and _in_transaction(using):
-            self._check("require_valid_message", message)
+            self._check_message(message)
             self._check("require_valid_group_name", group)
             self._check("require_valid_exclude", exclude)
             message, exclude = Snapshot(message).message(), tuple(exclude)
@@ -145,6 +145,10 @@ class SyncLayer:
             return background.run(_call, self._layer, name, *args, **kwargs)
         finally:
             patience.reset(token)
+
+    def _check_message(self, message: object) -> None:
+        self._check("require_valid_message", message)
+        self._check("serialize", message)  # where there is such a step, it is the one that fails
 
     def _check(self, name: str, value: object) -> None:
         if hasattr(type(self._layer), name):  # see _is_marked

@@ -167,6 +167,15 @@ async def test_after_the_commit(layer: RedisChannelLayer) -> None:
     assert await received(layer, channel, 2) == numbered(1, 2)
 
 
+@pytest.mark.django_db(transaction=True)
+def test_what_cannot_be_sent_is_said_before_the_commit(redis7: Server) -> None:
+    layer = RedisChannelLayer(hosts=[redis7.url])
+    with transaction.atomic():
+        for send in (layer.sync.send, layer.sync.group_send):
+            with pytest.raises(TypeError, match="what"):
+                send("room", {"type": "x", "what": [object()]}, on_commit=True)
+
+
 class TestOverridden:
     """A subclass that waits in a method gets a loop for it."""
 
