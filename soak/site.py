@@ -198,13 +198,21 @@ class State(AsyncHttpConsumer):
 
 
 def counting_frames(application: Any) -> Any:
-    """Count the finished frames that come to the server."""
+    """Count the finished frames that the server takes."""
 
     async def counted(scope: Any, receive: Any, send: Any) -> None:
         async def counting_send(message: Any) -> None:
-            if (message.get("text") or "").startswith(FRAME):
-                count("frames")
-            await send(message)
+            if not (message.get("text") or "").startswith(FRAME):
+                await send(message)
+                return
+            try:
+                await send(message)
+            except OSError:
+                raise  # the client had gone: the package counts it as dropped
+            except BaseException:
+                count("frames")  # it was on its way when the connection ended
+                raise
+            count("frames")
 
         await application(scope, receive, counting_send)
 

@@ -179,6 +179,36 @@ async def test_a_frame_after_close_is_dropped_and_counted() -> None:
     assert server.dropped == 1, "what a handler sends is not lost by the layer"
 
 
+async def test_a_frame_that_the_server_refuses_because_the_client_left_is_counted() -> None:
+    server = Server()
+    await server.play(ACCEPT)
+
+    async def gone(message: Message) -> None:
+        raise BrokenPipeError
+
+    server.gate._send = gone
+    assert await server.gate.send_frame(frame("a")) is False
+    assert await server.gate.send_frame(frame("b")) is False
+    assert server.dropped == 2
+
+
+@pytest.mark.parametrize("error", [BrokenPipeError(), asyncio.CancelledError()])
+async def test_frames_that_were_held_for_an_accept_that_fails_are_counted(
+    error: BaseException,
+) -> None:
+    server = Server()
+    await server.gate.send_frame(frame("a"))
+    await server.gate.send_frame(frame("b"))
+
+    async def fails(message: Message) -> None:
+        raise error
+
+    server.gate._send = fails
+    with pytest.raises(type(error)):
+        await server.gate.send(ACCEPT)
+    assert server.dropped == 2
+
+
 async def test_closed_while_the_held_frames_go_out_the_rest_is_dropped() -> None:
     server = Server()
 

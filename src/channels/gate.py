@@ -108,9 +108,7 @@ class Gate:
         """Pass on a frame that needs no handler; before ``accept`` it is held until then."""
         if self.state is WAITING:
             return self._hold(message)
-        if self.state is CLOSED:
-            self._count_drop()
-        return self.offer(message)
+        return self._offer_frame(message)
 
     async def offer(self, message: Message) -> Any:
         """Pass one event on, or drop it, as :meth:`send` does; ``False`` also where the server
@@ -121,6 +119,17 @@ class Gate:
             if not self.lost(error):
                 raise
             return False
+
+    async def _offer_frame(self, message: Message) -> Any:
+        try:
+            answer = await self.send(message)
+        except OSError as error:
+            if not self.lost(error):
+                raise
+            answer = False
+        if answer is False:
+            self._count_drop()
+        return answer
 
     def lost(self, error: OSError) -> bool:
         """Whether a server says by ``error``, which its ``send`` raised, that the client has gone.
@@ -171,9 +180,13 @@ class Gate:
             self._denying = more
 
     async def _accept(self, message: Message, held: list[Message]) -> Any:
-        answer = await self._send(message)
-        for frame in held:
-            await self.send_frame(frame)
+        try:
+            answer = await self._send(message)
+            while held:
+                await self.send_frame(held.pop(0))
+        finally:
+            for _ in held:  # the server refused to accept, or the connection ends meanwhile
+                self._count_drop()
         return answer
 
     async def _hold(self, message: Message) -> None:

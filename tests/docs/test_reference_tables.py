@@ -1,7 +1,11 @@
 """Tables of the reference that list what is in the code: complete, and with nothing else."""
 
+import ast
+import inspect
 import re
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.management.base import BaseCommand
@@ -9,6 +13,8 @@ from django.core.management.commands.runserver import Command as DjangoRunserver
 
 import channels
 from channels.conf import KEYS
+from channels.layers import InMemoryChannelLayer
+from channels.limits.values import Limits
 from channels.management.commands import runserver, runworker
 
 SOURCE = Path(channels.__file__).parent
@@ -72,6 +78,57 @@ def test_every_logger_stands_on_the_page_of_settings() -> None:
     assert set(re.findall(r"^\| `([\w.]+)` \|", rows, re.MULTILINE)) == in_code
 
 
-def test_every_key_of_channels_stands_on_the_page_of_settings() -> None:
-    rows = page("settings").partition("## `CHANNELS`")[2].partition("|---|")[2].partition("\n\n")[0]
-    assert set(re.findall(r"^\| `(\w+)` \|", rows, re.MULTILINE)) == set(KEYS)
+def table(name: str, begin: str, end: str) -> list[list[str]]:
+    """The rows of a table, as the texts of their cells."""
+    text = page(name).partition(begin)[2].partition(end)[0]
+    lines = [line for line in text.splitlines() if line.startswith("| `")]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
+
+
+def value(cell: str) -> Any:
+    """The first value in code that a cell shows."""
+    shown = re.match("`([^`]*)`", cell)
+    assert shown, f"{cell!r} begins with no value"
+    return ast.literal_eval(shown[1])
+
+
+def test_every_key_of_channels_stands_on_the_page_of_settings_with_its_default(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("ASGI_THREADS", raising=False)
+    rows = table("settings", "## `CHANNELS`", "\n### ")
+    assert {name: value(default) for name, default, *_ in rows} == {
+        f"`{name}`": key.default() for name, key in KEYS.items()
+    }
+
+
+def test_every_setting_that_is_a_number_has_a_unit() -> None:
+    units = {"SECONDS": "seconds", "THREADS": "threads", "BYTES": "bytes"}
+    for name, default, unit, _ in table("settings", "## `CHANNELS`", "\n### "):
+        words = name.strip("`").split("_")
+        assert unit == units.get(words[-1], ""), name
+        assert unit or not isinstance(value(default), int | float) or value(default) is False, name
+
+
+def test_every_limit_stands_on_its_page_with_its_default() -> None:
+    rows = table("limits", "<!-- limits: begin -->", "<!-- limits: end -->")
+    assert {name: value(default) for name, default, *_ in rows} == {
+        f"`{limit.name}`": limit.default for limit in fields(Limits)
+    }
+
+
+def test_every_option_of_the_in_memory_layer_stands_on_the_page_of_settings() -> None:
+    rows = table("settings", "<!-- memory options: begin -->", "<!-- memory options: end -->")
+    parameters = inspect.signature(InMemoryChannelLayer).parameters.values()
+    assert {name: value(default) for name, _, default, _ in rows} == {
+        f"`{parameter.name}`": parameter.default
+        for parameter in parameters
+        if parameter.name not in {"clock", "kwargs"}  # for tests, and for subclasses
+    }
+
+
+def test_the_page_of_settings_has_them_all() -> None:
+    """By including the tables of the other pages."""
+    text = page("settings")
+    for name, marker in (("limits", "limits"), ("redis", "options")):
+        assert f'```{{include}} {name}.md\n:start-after: "<!-- {marker}: begin -->"' in text
