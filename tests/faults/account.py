@@ -86,6 +86,22 @@ class Account:
         assert self.lost_by <= self.gaps.keys(), self
 
 
+def merged(reports: Iterable[Mapping[str, list[object]]]) -> dict[str, list[object]]:
+    """What several receivers of one channel got, as if one had got it: what came to two of them is
+    repeated. In what order it came, nobody can say then."""
+    found: dict[str, Received] = {}
+    repeated: dict[str, int] = {}
+    for report in reports:
+        for key, (some, again, _) in report.items():
+            received = found.setdefault(key, Received())
+            for number in sorted(numbers(some)):  # type: ignore[arg-type]
+                received.note(number)
+            repeated[key] = repeated.get(key, 0) + int(again)  # type: ignore[call-overload]
+    return {
+        key: [ranges(one.numbers), one.repeated + repeated[key], 0] for key, one in found.items()
+    }
+
+
 def account(
     sent: Mapping[str, Mapping[str, Sent]],
     got: Mapping[str, Mapping[str, list[object]]],

@@ -13,7 +13,7 @@ from pathlib import Path
 from queue import Empty, Queue
 from typing import Any
 
-from tests.faults.account import Account, Sent, account, numbers
+from tests.faults.account import Account, Sent, account, merged, numbers
 
 ROOT = Path(__file__).parents[2]
 GROUPS = ["room", "hall"]
@@ -124,8 +124,17 @@ class Load:
         self.processes: list[Process] = []
         self.sent: dict[str, dict[str, Sent]] = {}
         self.errors: list[str] = []
+        """What sends raised."""
+        self.drops: list[dict[str, int]] = []
+        """By process: what its layer counted."""
+        self.logs: list[str] = []
+        """By process, at the end."""
+        self.account = Account()
+        self._killed: list[Process] = []
         self.ways: dict[str, list[str]] = {}
         """By member: what it has to get."""
+        self.jobs: dict[str, list[str]] = {}
+        """By general channel: its receivers, who have to get everything together."""
         self._names = [chr(ord("a") + number) for number in range(processes)]
         self._hosts = hosts
         self._pause = pause
@@ -147,11 +156,26 @@ class Load:
             raise
         return self
 
-    def __exit__(self, *exc: object) -> None:
-        self._stack.close()
+    def __exit__(self, kind: type[BaseException] | None, *exc: object) -> None:
+        try:
+            if kind is None:
+                self._finish()
+        finally:
+            self._stack.close()
+            self.logs = [process.log for process in self.processes]
 
-    def start(self, *further_ways: str) -> None:
-        """Send to both groups, to the first member of every process, and ``further_ways``."""
+    def receive_jobs(self, channel: str, process: Process, seed: int | None = None) -> None:
+        """One more receiver of a general channel; with ``seed`` one that is cancelled at random
+        points all the time."""
+        self.jobs.setdefault(channel, []).append(process.ask("take_jobs", channel, seed))
+
+    def receive_cancelled(self, process: Process, seed: int) -> None:
+        """One more member, that waits in ``receive()`` and is cancelled at random points."""
+        channel = process.ask("receive_cancelled", GROUPS, seed)
+        self.ways[channel] = [f"group:{group}" for group in GROUPS]
+
+    def start(self) -> None:
+        """Send to both groups, to the first member of every process, and to channels with jobs."""
         first: dict[str, str] = {}
         for channel in self.ways:
             if "!" in channel:
@@ -159,17 +183,19 @@ class Load:
         direct = [f"channel:{channel}" for channel in first.values()]
         for channel, way in zip(first.values(), direct, strict=True):
             self.ways[channel].append(way)
-        ways = [f"group:{group}" for group in GROUPS] + direct + list(further_ways)
+        ways = [f"group:{group}" for group in GROUPS] + direct
+        ways += [f"channel:{channel}" for channel in self.jobs]
         for process in self.processes:
             process.ask("send", ways)
 
-    def finish(self, without: Process | None = None) -> Account:
-        """End the sending, let the rest arrive, and count.
+    def kill(self, process: Process) -> None:
+        """Kill a process. What it had is nobody's business any more, and what it sent unknown."""
+        process.kill()
+        self._killed.append(process)
 
-        Args:
-            without: a process that was killed: what it had is nobody's business.
-        """
-        processes = [process for process in self.processes if process is not without]
+    def _finish(self) -> None:
+        """End the sending, let the rest arrive, and count."""
+        processes = [process for process in self.processes if process not in self._killed]
         for process in processes:
             process.tell("finish_sending")
         for process in processes:
@@ -181,26 +207,32 @@ class Load:
                 self._sent(key).raised |= numbers(raised)
         deadline = time.monotonic() + SETTLE_SECONDS
         while True:
-            result = self._count(processes, without)
-            late = time.monotonic() > deadline
-            if late or not {key.partition(" ")[0] for key in result.lost} - result.gaps.keys():
-                return result
+            self.account = self._count(processes)
+            # A gap tells that more is not to be waited for, once it is all there.
+            if time.monotonic() > deadline or not self.account.lost_by - self.account.gaps.keys():
+                break
             time.sleep(0.1)
+        for process in processes:
+            process.ask("end")
 
     def _sent(self, key: str) -> Sent:
         way, _, sender = key.partition(" ")
         return self.sent.setdefault(way, {}).setdefault(sender, Sent(set(), set()))
 
-    def _count(self, processes: list[Process], without: Process | None) -> Account:
+    def _count(self, processes: list[Process]) -> Account:
         got: dict[str, Any] = {}
         gaps: dict[str, Any] = {}
-        self.drops: list[dict[str, int]] = []
+        self.drops = []
         for process in processes:
             found = process.ask("report")
             got |= found["got"]
             gaps |= found["gaps"]
             self.drops.append(found["drops"])
-        result = account(self.sent, got, gaps, {m: self.ways.get(m, []) for m in got})
-        if without is not None:
-            result.invented = 0  # what the killed one sent, nobody knows
-        return result
+        ways = dict(self.ways)
+        for channel, receivers in self.jobs.items():
+            if len(receivers) == 1:
+                together = got[receivers[0]]
+            else:
+                together = merged(got.pop(receiver) for receiver in receivers)
+            got[channel], ways[channel] = together, [f"channel:{channel}"]
+        return account(self.sent, got, gaps, {member: ways.get(member, []) for member in got})

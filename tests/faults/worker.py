@@ -5,9 +5,9 @@ answers each with one.
 """
 
 import asyncio
-import contextlib
 import json
 import logging
+import random
 import sys
 from collections import defaultdict
 from typing import Any
@@ -19,11 +19,14 @@ SENDERS = 4
 
 
 class Member:
-    """A consumer's end of a channel: it is told of messages and takes them at once."""
+    """What somebody who receives has got."""
 
-    def __init__(self, layer: Any, channel: str) -> None:
+    def __init__(self) -> None:
         self.received: dict[str, Received] = defaultdict(Received)
         self.gaps: list[Any] = []
+
+    def attach(self, layer: Any, channel: str) -> None:
+        """Be told of messages, as a consumer is, and take them at once."""
         self._inbox = layer.attach(channel, self._take)
 
     def _take(self) -> None:
@@ -62,7 +65,8 @@ class Worker:
         """Members of every group; the names of their channels."""
         for _ in range(members):
             channel = await self.layer.new_channel()
-            self.members[channel] = Member(self.layer, channel)
+            self.members[channel] = member = Member()
+            member.attach(self.layer, channel)
             for group in groups:
                 await self.layer.group_add(group, channel)
         return list(self.members)
@@ -76,50 +80,37 @@ class Worker:
         return channel
 
     async def receive_cancelled(self, groups: list[str], seed: int) -> str:
-        """A member that waits in `receive()` and is cancelled at random points all the time."""
-        import random
-
-        random_ = random.Random(seed)
+        """A member that waits in ``receive()`` and is cancelled at random points all the time."""
         channel: str = await self.layer.new_channel()
         for group in groups:
             await self.layer.group_add(group, channel)
-        member = self.members[channel] = Member.__new__(Member)
-        member.received, member.gaps = defaultdict(Received), []
-
-        async def receive() -> None:
-            while True:
-                task = asyncio.create_task(self.layer.receive(channel))
-                for _ in range(random_.randrange(6)):
-                    await asyncio.sleep(0)
-                if random_.random() < 0.5:
-                    await asyncio.wait([task], timeout=random_.random() * 0.005)
-                task.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    member.note(await task)
-
-        self.background.append(asyncio.create_task(receive()))
+        self.members[channel] = member = Member()
+        self.background.append(asyncio.create_task(self._receive(channel, member, seed)))
         return channel
 
     async def take_jobs(self, channel: str, seed: int | None) -> str:
         """One of those that wait for work on a general channel; with ``seed`` a cancelled one."""
-        import random
-
-        name = f"{self.name}.jobs{len(self.background)}"
-        member = self.members[name] = Member.__new__(Member)
-        member.received, member.gaps = defaultdict(Received), []
-        random_ = random.Random(seed)
-
-        async def work() -> None:
-            while True:
-                task = asyncio.create_task(self.layer.receive(channel))
-                if seed is not None and random_.random() < 0.5:
-                    await asyncio.wait([task], timeout=random_.random() * 0.02)
-                    task.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    member.note(await task)
-
-        self.background.append(asyncio.create_task(work()))
+        name = f"{self.name}.job.{len(self.background)}"
+        self.members[name] = member = Member()
+        self.background.append(asyncio.create_task(self._receive(channel, member, seed)))
         return name
+
+    async def _receive(self, channel: str, member: Member, seed: int | None) -> None:
+        random_ = random.Random(seed)
+        while True:
+            task = asyncio.create_task(self.layer.receive(channel))
+            try:
+                if seed is not None:
+                    for _ in range(random_.randrange(6)):
+                        await asyncio.sleep(0)
+                    if random_.random() < 0.7:
+                        await asyncio.wait([task], timeout=random_.random() * 0.01)
+                    task.cancel()
+                await asyncio.wait([task])
+            finally:
+                task.cancel()
+            if not task.cancelled():
+                member.note(task.result())
 
     async def send(self, ways: list[str]) -> None:
         """Begin to send, by every way: ``group:name`` or ``channel:name``."""

@@ -82,6 +82,10 @@ class Cluster:
         self.wait_until_ok()
 
     @property
+    def masters(self) -> list[Server]:
+        return list(self.nodes)
+
+    @property
     def url(self) -> str:
         """That of the first node."""
         return self.nodes[0].url

@@ -115,6 +115,10 @@ class SentinelSet:
         return [{**names, **common, "sentinel_kwargs": common}]
 
     @property
+    def masters(self) -> list[Server]:
+        return [self.master]
+
+    @property
     def master(self) -> Server:
         """The server that is the master by the word of most sentinels."""
         ports = [self._master_port(sentinel) for sentinel in self.sentinels if sentinel.running]

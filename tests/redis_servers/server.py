@@ -125,6 +125,11 @@ class Server:
         return f"{scheme}://{login}127.0.0.1:{self.port}/0"
 
     @property
+    def masters(self) -> "list[Server]":
+        """The servers that take commands, as :class:`SentinelSet` and :class:`Cluster` have it."""
+        return [self]
+
+    @property
     def hosts(self) -> list[Any]:
         """The setting for a layer on it."""
         if self.tls is None:
