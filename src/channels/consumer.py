@@ -120,8 +120,6 @@ class AsyncConsumer:
     """The layer, or ``None`` where the alias is not configured."""
     channel_name: str
     """The name of the consumer's own channel. Only set where there is a layer."""
-    channel_receive: Callable[[], Awaitable[Message]]
-    """Receives from the consumer's own channel. Only set where there is a layer."""
     base_send: Callable[[Message], Any]
     """Sends an ASGI event to the client."""
 
@@ -149,20 +147,23 @@ class AsyncConsumer:
                 await turn_away(scope, receive, send)
                 return
             try:
-                await self._serve(connection)
+                await control.join(obey)
+                self.base_send = self._make_base_send(connection)
+                self.channel_layer = get_channel_layer(cast("str", self.channel_layer_alias))
+                if self.channel_layer is not None:
+                    self.channel_name = await self.channel_layer.new_channel()
+                    vars(self).pop("channel_receive", None)
+                    connection.listen(self.channel_layer, self.channel_name)
+                    connection.limit(rules_of(connection, self._limits, self.channel_layer))
+                await connection.run()
             finally:
                 door.leave()
 
-    async def _serve(self, connection: Connection) -> None:
-        await control.join(obey)
-        self.base_send = self._make_base_send(connection)
-        self.channel_layer = get_channel_layer(cast("str", self.channel_layer_alias))
-        if self.channel_layer is not None:
-            self.channel_name = await self.channel_layer.new_channel()
-            self.channel_receive = functools.partial(self.channel_layer.receive, self.channel_name)
-            connection.listen(self.channel_layer, self.channel_name, self.channel_receive)
-            connection.limit(rules_of(connection, self._limits, self.channel_layer))
-        await connection.run()
+    @functools.cached_property
+    def channel_receive(self) -> Callable[[], Awaitable[Message]]:
+        """Receives from the consumer's own channel. Only there where there is a layer."""
+        # Made when it is asked for: no connection needs it to whom the layer tells of messages.
+        return functools.partial(self.channel_layer.receive, self.channel_name)
 
     async def dispatch(self, message: Message) -> None:
         """Run the handler of one event.

@@ -6,7 +6,6 @@ end, and what each lane last left in the context variables.
 
 import asyncio
 import contextvars
-import functools
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine
 from enum import IntEnum
@@ -24,6 +23,7 @@ from channels.watch import watch_of
 if TYPE_CHECKING:
     from channels.layers.base import Inbox
     from channels.layers.rules import Rules
+    from channels.layers.snapshot import Snapshot
 
 Work = Callable[[], Coroutine[Any, Any, None]]
 
@@ -73,6 +73,7 @@ class LayerLane:
         "_phase",
         "_seen",
         "_strand",
+        "_taken",
         "_takes_frames",
         "_tasks",
         "_tidy",
@@ -81,6 +82,8 @@ class LayerLane:
         "gate",
         "loop",
     )
+
+    _consumer: Any
 
     def __init__(
         self,
@@ -109,15 +112,17 @@ class LayerLane:
         self._layer_ran = False
         self._layer_ready = False
         self._begun: Begun | None = None
+        self._taken: Snapshot | None = None
+        """A message for the lane, in whose turn it was taken."""
 
-    def listen(self, layer: Any, channel: str, receive: Callable[[], Awaitable[Message]]) -> None:
+    def listen(self, layer: Any, channel: str) -> None:
         """Take messages from ``channel`` too: by being told of them where the layer can, else by a
-        pump that awaits ``receive``, one message at a time."""
+        pump that awaits the consumer's ``channel_receive``, one message at a time."""
         self._client_context = contextvars.copy_context()
         attach = getattr(layer, "attach", None)
         self._inbox = attach(channel, self._wake) if attach is not None else None
         if self._inbox is None:
-            self._start_layer_lane(functools.partial(self._pump, receive))
+            self._start_layer_lane(self._pump)
 
     def limit(self, rules: "Rules") -> None:
         """Set what may wait for the client: in the gate and, where the layer lets us, in the
@@ -162,20 +167,26 @@ class LayerLane:
         self._layer_ready = True
         bell = self._bell
         if bell is not None:
-            if bell.waiting and not (self._takes_frames and self._send_frames()):
+            if bell.waiting and (
+                self._turn.taken or not self._takes_frames or not self._send_frames()
+            ):
                 bell.ring()
         elif self._layer_context is None and self._phase < CUT:
             # Another thread's call may come after the end.
             self._start_layer_lane(self._follow_inbox)
 
     def _send_frames(self) -> bool:
-        """Send the finished frames that wait, for the layer lane, which waits too. ``False`` where
-        the lane has to see to what is there."""
+        """Send the finished frames that wait, for the layer lane, which waits too, as long as
+        nothing else is there. ``False`` where the lane has to go on."""
         inbox, lane, context, gate = self._inbox, self._layer_lane, self._layer_context, self.gate
         assert inbox is not None and lane is not None and context is not None  # noqa: PT018
-        while not self._turn.taken and gate.state is OPEN:
-            frame = inbox.take("websocket.send")
+        while True:
+            frame = inbox.take()
             if frame is None:
+                self._layer_ready = False
+                return True
+            if frame.type != "websocket.send" or gate.state is not OPEN:
+                self._taken = frame
                 return False
             if self._client_context is not None:
                 context.run(adopt, self._client_context)
@@ -193,10 +204,6 @@ class LayerLane:
                 self._begun = begun
                 self._turn.taken = True
                 return False
-            if inbox.empty():
-                self._layer_ready = False
-                return True
-        return False
 
     def _start_layer_lane(self, work: Work) -> None:
         # What the client lane last left, never the context of whoever sends.
@@ -215,7 +222,7 @@ class LayerLane:
             turn.taken = True
             try:
                 # Taken in its turn and not before: until then it counts, and expires, as unread.
-                snapshot = inbox.take()
+                snapshot, self._taken = self._taken or inbox.take(), None
                 if snapshot is not None:
                     await self._deliver(snapshot.message())
                     if self._phase >= CUT:
@@ -252,7 +259,8 @@ class LayerLane:
         finally:
             self._turn.give_back()
 
-    async def _pump(self, receive: Callable[[], Awaitable[Message]]) -> None:
+    async def _pump(self) -> None:
+        receive: Callable[[], Awaitable[Message]] = self._consumer.channel_receive
         while True:
             self._layer_ready = False
             message = await receive()

@@ -305,22 +305,30 @@ def _as_prefix(pattern: Any) -> RegexPattern | RoutePattern:
     raise ValueError(f"Unsupported pattern type: {type(pattern)}")
 
 
+class _Listening:
+    """A ``receive`` that knows whether anybody has called it."""
+
+    # No coroutine of its own for each message, and no closure's cells for each connection.
+    __slots__ = ("_receive", "begun")
+
+    def __init__(self, receive: Receive) -> None:
+        self.begun: bool = False
+        self._receive = receive
+
+    def __call__(self) -> Awaitable[Message]:
+        self.begun = True
+        return self._receive()
+
+
 async def _serve_websocket(
     application: ASGIApplication, scope: Scope, receive: Receive, send: Send
 ) -> Any:
     """Serve a WebSocket; deny it where no route was found before anyone listened to it."""
-    begun = False
-
-    def watched_receive() -> Awaitable[Message]:
-        # A plain function: it costs no coroutine of its own for each message.
-        nonlocal begun
-        begun = True
-        return receive()
-
+    listening = _Listening(receive)
     try:
-        return await application(scope, watched_receive, send)
+        return await application(scope, listening, send)
     except _NoRouteError:
-        if begun:
+        if listening.begun:
             # Somebody took the opening event, and may have accepted: too late for a denial.
             raise
     logger.info("WebSocket denied, no route for path %.*r", SHOWN_PATH, scope.get("path"))

@@ -32,11 +32,16 @@ class Client:
         self.coming: list[Message] = []
         self.meter = Meter(
             Limits(**{**FREE, **limits}),
-            report=self.reports.append,
-            close=lambda code, reason: self.closed.append((code, reason)),
+            guard=self,
             clock=lambda: self.now,
             sleep=self.sleep,
         )
+
+    def report(self, limit: str) -> None:
+        self.reports.append(limit)
+
+    def close(self, code: int, reason: str) -> None:
+        self.closed.append((code, reason))
 
     async def sleep(self, seconds: float) -> None:
         self.now += seconds

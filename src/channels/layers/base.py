@@ -47,9 +47,10 @@ class NamesError(AssertionError, ValueError):
 class Inbox(Protocol):
     """The receiving end of one channel, as :meth:`BaseChannelLayer.attach` hands it out."""
 
-    def take(self, kind: str | None = None) -> Any:
+    def take(self) -> Any:
         """The oldest message that waits, as a :class:`~channels.layers.snapshot.Snapshot`, or
-        ``None``; with ``kind`` only if it is of that type. Never waits."""
+        ``None``. Never waits."""
+        ...
 
     def empty(self) -> bool:
         """Whether nothing waits; what has expired may still count."""

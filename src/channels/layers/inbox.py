@@ -28,7 +28,7 @@ class MailboxInbox:
         self._leave_groups = leave_groups
         self._listener = box.listener
 
-    def take(self, kind: str | None = None) -> Snapshot | None:
+    def take(self) -> Snapshot | None:
         # The path of every message to a consumer. It needs no lock: what is taken is taken in one
         # step, and nobody but the owner, who is here, and receive() takes from this end. What comes
         # at the moment in which the mailbox is found empty is announced after it.
@@ -38,10 +38,7 @@ class MailboxInbox:
             return None
         expires_at, snapshot = item
         if expires_at <= self._delivery.clock():
-            return self._take_after_expired(item, kind)
-        if kind is not None and snapshot.type != kind:
-            self._items.insert(0, item)
-            return None
+            return self._take_after_expired(item)
         return snapshot
 
     def empty(self) -> bool:
@@ -61,9 +58,7 @@ class MailboxInbox:
                 self._leave_groups(self._channel)
                 self._delivery.ignore(self._channel, self._box)
 
-    def _take_after_expired(
-        self, item: tuple[float, Snapshot], kind: str | None
-    ) -> Snapshot | None:
+    def _take_after_expired(self, item: tuple[float, Snapshot]) -> Snapshot | None:
         drops, box = self._delivery.drops, self._box
         with self._delivery.lock:
             self._items.insert(0, item)
@@ -71,4 +66,4 @@ class MailboxInbox:
             drops.count("expired", box.expired, f"channel {self._channel!r}")
             box.expired = 0
         drops.report()  # without the lock: a log handler may send to this layer
-        return self.take(kind)
+        return self.take()

@@ -21,8 +21,8 @@ class Mailbox(Generic[T]):
         self.capacity: int = capacity
         self.expired: int = 0
         """How many items were dropped because nobody read them in time."""
-        # Not a deque, which takes 700 bytes when it is empty: every idle connection has a mailbox. To
-        # take from the front of a list costs less than from a deque's up to some hundred items, and
+        # Not a deque, which takes 700 bytes when it is empty: every idle connection has a mailbox.
+        # To take from a list's front costs less than from a deque's up to some hundred items, and
         # 40 µs with a hundred thousand.
         self.items: list[tuple[float, T]] = []
         """When each item expires, and the item."""

@@ -63,14 +63,21 @@ class Door:
             if limits.message_bytes or limits.messages_per_second or limits.bytes_per_second:
                 connection.meter = Meter(
                     limits,
-                    report=functools.partial(report, connection.scope, limits),
-                    close=connection.close_soon,
+                    guard=self,
                     clock=time.monotonic,
                 )
             if limits.accept_seconds is not None:
                 self._watched = True
                 _unanswered.here(limits.accept_seconds).watch(self)
         return None
+
+    def report(self, limit: str) -> None:
+        """A message was more than ``limit`` allows."""
+        report(self._connection.scope, self._limits, limit)
+
+    def close(self, code: int, reason: str) -> None:
+        """A limit wants the connection closed."""
+        self._connection.close_soon(code, reason)
 
     def leave(self) -> None:
         """The connection has ended."""

@@ -8,7 +8,7 @@ never exceeded: a client gets between 15/16 of it and all.
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Protocol
 
 from channels.limits.values import CLOSE, DELAY, Limits
 from channels.typing import Message, Receive
@@ -56,6 +56,16 @@ class Bucket:
         return max(0.0, tokens - self._tokens) / self._rate
 
 
+class Guard(Protocol):
+    """Acts on what a meter finds."""
+
+    def report(self, limit: str) -> None:
+        """A message was not admitted: it is more than the limit of this name allows."""
+
+    def close(self, code: int, reason: str) -> None:
+        """A limit wants the connection closed. Called once."""
+
+
 class Meter:
     """Watches what one client sends.
 
@@ -64,8 +74,7 @@ class Meter:
     a message slows a client down and never locks it out.
 
     Args:
-        report: called with the name of the limit for each message that was not admitted.
-        close: called once, with a code and a reason, where a limit wants the connection closed.
+        guard: who is to act on what it finds.
         clock: seconds; only differences count.
         sleep: waits for a number of seconds.
     """
@@ -74,13 +83,12 @@ class Meter:
         "_byte_bucket",
         "_bytes_left",
         "_clock",
-        "_close",
         "_closing",
         "_delay",
+        "_guard",
         "_limits",
         "_message_bucket",
         "_messages_left",
-        "_report",
         "_sleep",
     )
 
@@ -88,14 +96,12 @@ class Meter:
         self,
         limits: Limits,
         *,
-        report: Callable[[str], None],
-        close: Callable[[int, str], object],
+        guard: Guard,
         clock: Callable[[], float],
         sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
     ) -> None:
         self._limits = limits
-        self._report = report
-        self._close = close
+        self._guard = guard
         self._clock = clock
         self._sleep = sleep
         # Filled by the first message: most connections of a large site say nothing.
@@ -184,7 +190,7 @@ class Meter:
         if action == CLOSE:
             self._refuse(limit, POLICY_VIOLATION, reason)
             return
-        self._report(limit)
+        self._guard.report(limit)
         if action == DELAY:
             waits = [0.0]
             if self._message_bucket is not None:
@@ -199,5 +205,5 @@ class Meter:
 
     def _refuse(self, limit: str, code: int, reason: str) -> None:
         self._closing = True
-        self._report(limit)
-        self._close(code, reason)
+        self._guard.report(limit)
+        self._guard.close(code, reason)

@@ -1,6 +1,5 @@
 """The wrapper that every broken layer is made from."""
 
-from collections import deque
 from collections.abc import Callable, Collection
 from typing import Any, ClassVar
 
@@ -70,10 +69,10 @@ class FaultyLayer(BaseChannelLayer):
 
     # What the faults look at.
 
-    def waiting(self, channel: str) -> deque[Any]:
+    def waiting(self, channel: str) -> list[Any]:
         """The messages that wait in a channel, oldest first, as the in-memory layer keeps them."""
         box = self.inner.channels.get(channel)
-        return deque() if box is None else box.items  # pyright: ignore[reportPrivateUsage]
+        return [] if box is None else box.items  # pyright: ignore[reportPrivateUsage]
 
     def members(self, group: str) -> list[str]:
         """The channels in a group."""
