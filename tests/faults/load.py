@@ -130,6 +130,8 @@ class Load:
         self.logs: list[str] = []
         """By process, at the end."""
         self.account = Account()
+        self.slowest_send = 0.0
+        """Seconds that the sends that were under way at the end took."""
         self._killed: list[Process] = []
         self.ways: dict[str, list[str]] = {}
         """By member: what it has to get."""
@@ -196,6 +198,7 @@ class Load:
     def _finish(self) -> None:
         """End the sending, let the rest arrive, and count."""
         processes = [process for process in self.processes if process not in self._killed]
+        began = time.monotonic()
         for process in processes:
             process.tell("finish_sending")
         for process in processes:
@@ -205,6 +208,7 @@ class Load:
                 self._sent(key).returned |= numbers(returned)
             for key, raised in found["raised"].items():
                 self._sent(key).raised |= numbers(raised)
+        self.slowest_send = time.monotonic() - began
         deadline = time.monotonic() + SETTLE_SECONDS
         while True:
             self.account = self._count(processes)

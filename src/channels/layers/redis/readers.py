@@ -89,3 +89,6 @@ class MailReader:
     def missed(self, count: int | None) -> None:
         self._hub.options.drops.count("gap", count or 1, "direct mail of this process")
         self._hub.options.drops.report()
+        # What senders of this process wait to hear of may be what is gone.
+        for tell in list(self._hub.options.sent.values()):
+            tell(True)
