@@ -7,7 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from channels.layers.following import Entry, Follower, Gap, Heard, Reading
+from channels.layers.following import MOST_REMEMBERED, Entry, Follower, Gap, Heard, Reading
 
 CAPACITY = 6
 PAGE = 3
@@ -45,6 +45,8 @@ class Following(RuleBasedStateMachine):
         self.numbers = 0
         self.copy: Broker | None = None
         self.copy_number = 0
+        self.unanswered: list[Entry[int]] = []
+        self.sent_again = False
         self._read_to_the_end()
 
     # The broker
@@ -57,6 +59,23 @@ class Following(RuleBasedStateMachine):
         self.broker = Broker(broker.epoch, [*broker.entries, entry][-CAPACITY:], entry.offset)
         self.published.append(entry)
         self.announced.append(entry)
+        if self.broker.entries[0].offset > self.follower.offset:
+            self.may_gap = True
+
+    def recent(self) -> set[int]:
+        return set(self.seen[-MOST_REMEMBERED:])
+
+    @precondition(lambda self: self.unanswered)
+    @rule()
+    def send_again(self) -> None:
+        again = self.unanswered.pop(0)
+        broker = self.broker
+        if any(entry.id == again.id for entry in broker.entries):
+            return  # the script finds it
+        entry = Entry(broker.epoch, broker.top + 1, again.id, again.item)
+        self.broker = Broker(broker.epoch, [*broker.entries, entry][-CAPACITY:], entry.offset)
+        self.announced.append(entry)
+        self.sent_again = True
         if self.broker.entries[0].offset > self.follower.offset:
             self.may_gap = True
 
@@ -75,6 +94,8 @@ class Following(RuleBasedStateMachine):
         )
         if lost:
             self.may_gap = True
+        # Some were never answered: their senders try again, under the same ids.
+        self.unanswered = [e for e in self.published if e.item in lost and e.item in self.recent()]
         # Nobody can know of what was lost before it was heard of.
         self.published = [
             entry for entry in self.published if entry.item not in lost or entry.item in self.seen
@@ -162,7 +183,7 @@ class Following(RuleBasedStateMachine):
 
     @invariant()
     def nothing_is_out_of_order(self) -> None:
-        assert self.seen == sorted(self.seen)
+        assert self.sent_again or self.seen == sorted(self.seen)
 
     @invariant()
     def no_gap_without_a_reason(self) -> None:

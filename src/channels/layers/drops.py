@@ -11,6 +11,16 @@ logger: logging.Logger = logging.getLogger("django.channels.layers")
 
 SECONDS_BETWEEN_LINES = 60.0
 
+CURE = "Read faster, raise the capacity, or send less."
+
+CURES = {
+    "gap": "The broker has lost them, or no longer has them for a process that was away: raise the "
+    "capacity or the expiry if it was short.",
+    "unreadable": "Every process needs the same serializer, and symmetric_encryption_keys that "
+    "decrypt what the others encrypt.",
+}
+"""What to do about a reason, where it is something else than usual."""
+
 
 class Drops:
     """Counts of dropped messages by reason. May be used from any thread.
@@ -59,10 +69,10 @@ class Drops:
                     del self._unsaid[reason]
         for number, where, reason in lines:
             logger.warning(
-                "%s dropped %d message(s), the last for %s: %s. Read faster, raise the capacity, "
-                "or send less.",
+                "%s dropped %d message(s), the last for %s: %s. %s",
                 self._layer,
                 number,
                 where,
                 reason,
+                CURES.get(reason, CURE),
             )

@@ -6,7 +6,9 @@ entry is delivered; an earlier one is a repeat; anything else makes it read. Whi
 position does not move.
 
 Ids tell apart entries that have the same position: a broker that fails over to a copy that lacked
-the newest entries gives their positions away once more.
+the newest entries gives their positions away once more. They also tell of an entry that is there
+again: one that was lost in such a way after it was delivered, and that its sender, who got no
+answer, has sent again.
 """
 
 import enum
@@ -18,6 +20,13 @@ T = TypeVar("T")
 
 MOST_KEPT = 256
 """Announcements that are kept while the follower reads. What more comes is read afterwards."""
+
+
+MOST_REMEMBERED = 64
+"""Ids of delivered entries that are remembered."""
+
+WATCHED = 500
+"""Entries after a gap among which one that was delivered before it may be."""
 
 
 class Entry(NamedTuple, Generic[T]):
@@ -74,7 +83,18 @@ class Follower(Generic[T]):
             begins at the end.
     """
 
-    __slots__ = ("_again", "_kept", "epoch", "from_start", "id", "offset", "reading")
+    __slots__ = (
+        "_again",
+        "_kept",
+        "_recent",
+        "_suspects",
+        "_watched",
+        "epoch",
+        "from_start",
+        "id",
+        "offset",
+        "reading",
+    )
 
     def __init__(self, *, from_start: bool = False) -> None:
         self.epoch: int = 0
@@ -86,6 +106,9 @@ class Follower(Generic[T]):
         self.from_start: bool = from_start
         self._kept: deque[Entry[T]] = deque()
         self._again = False
+        self._recent: deque[bytes] = deque(maxlen=MOST_REMEMBERED)
+        self._suspects: frozenset[bytes] = frozenset()
+        self._watched = 0
 
     def hear(self, entry: Entry[T]) -> Heard:
         """Take note of an announcement."""
@@ -95,6 +118,9 @@ class Follower(Generic[T]):
         if entry.epoch == self.epoch:
             if entry.offset == self.offset + 1:
                 self.offset, self.id = entry.offset, entry.id
+                if self._suspects and self._seen_before(entry):
+                    return Heard.REPEAT
+                self._recent.append(entry.id)
                 return Heard.NEXT
             if entry.offset < self.offset or entry.id == self.id:
                 return Heard.REPEAT
@@ -157,9 +183,26 @@ class Follower(Generic[T]):
             # Its own entry is gone: trimmed, or lost together with all that came after it.
             missed = entries[0].offset - self.offset - 1 if entries else 0
             events.append(Gap(missed if missed > 0 else None))
-        events += _without_holes(entries)
+        if events:
+            self._suspects, self._watched = frozenset(self._recent), WATCHED
+        for event in _without_holes(entries):
+            if isinstance(event, Gap):
+                events.append(event)
+            elif not self._seen_before(event):
+                self._recent.append(event.id)
+                events.append(event)
         self.epoch, self.offset, self.id = entries[-1][:3] if entries else reading[:3]
         return events
+
+    def _seen_before(self, entry: Entry[T]) -> bool:
+        """Whether an entry after a gap is one that was delivered before it."""
+        if not self._suspects:
+            return False
+        seen = entry.id in self._suspects
+        self._watched -= 1
+        if not self._watched:
+            self._suspects = frozenset()
+        return seen
 
 
 def _without_holes(entries: "list[Entry[T]]") -> "Iterator[Entry[T] | Gap]":

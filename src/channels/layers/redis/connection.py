@@ -32,7 +32,7 @@ SILENCE = 5.0
 FOREVER = float("inf")
 
 MOST_WAITING = 10_000
-"""Callers that may wait for a lost connection at a time."""
+"""Callers that may wait at a time, for a lost connection or for answers."""
 
 
 class ConnectionLostError(Exception):
@@ -69,6 +69,7 @@ class Wire(asyncio.Protocol):
         self._buffer: list[bytes] = []
         self._probe: asyncio.TimerHandle | None = None
         self._heard = True
+        self._refusals = 0
 
     # What the owner is told; called on the loop.
 
@@ -136,6 +137,18 @@ class Wire(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
+    def refuse(self, error: Exception) -> None:
+        """Give the connection up because the server does not do what it is for; the next one comes
+        after a pause, longer each time, until :meth:`accepted`."""
+        if not self._refusals:
+            logger.warning("%s refuses what the layer needs, trying again: %s", self.name, error)
+        self._refusals = min(self._refusals + 1, 16)
+        self.drop()
+
+    def accepted(self) -> None:
+        """The server does what the connection is for."""
+        self._refusals = 0
+
     def close(self) -> None:
         """End the connection for good. A second call does nothing."""
         self.closed = True
@@ -149,7 +162,7 @@ class Wire(asyncio.Protocol):
     # How it comes and goes.
 
     async def _connect(self) -> None:
-        attempt = 0
+        attempt = self._refusals
         try:
             while not self.closed:
                 if attempt or self._failure is not None:
@@ -184,9 +197,9 @@ class Wire(asyncio.Protocol):
         transport.set_protocol(self)
         self._reader = hiredis.Reader(protocolError=ReplyError, replyError=ReplyError)
         self._buffer = []
-        if self._failure is not None:
+        if self._failure is not None and not self._refusals:
             logger.info("The connection to %s is back.", self.name)
-            self._failure = None
+        self._failure = None
         self._heard = True
         self._probe = self._loop.call_later(SILENCE / 2, self._look)
         self.came_up()
@@ -277,10 +290,16 @@ class Commands(Wire):
         Raises (from the future):
             ReplyError: the server refused.
             ConnectionLostError: there is no connection, or it was lost before the answer.
+            BrokerUnavailableError: too many wait for an answer.
         """
         answer: asyncio.Future[Any] = self._loop.create_future()
         if self._transport is None:
             answer.set_exception(ConnectionLostError(f"There is no connection to {self.name}."))
+            return answer
+        if len(self._due) >= MOST_WAITING:
+            answer.set_exception(
+                BrokerUnavailableError(f"{MOST_WAITING} calls wait for an answer of {self.name}.")
+            )
             return answer
         self.write(*command)
         self._due.append(answer)

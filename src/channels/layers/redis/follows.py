@@ -19,6 +19,9 @@ MOST_READINGS = 128
 MOST_ENTRIES = 500
 """Entries that one reading brings; what is left takes another."""
 
+PATIENCE = 1.0
+"""Seconds that a reading waits for a connection that is being opened."""
+
 PAUSE = 0.2
 """Seconds before a reading that failed is tried again."""
 
@@ -198,7 +201,12 @@ class Follows:
             since = "0" if follower.from_start else "", 0
         try:
             reply = await self._server.run(
-                FOLLOW, follow.key, *since, self._keep, MOST_ENTRIES, deadline=0
+                FOLLOW,
+                follow.key,
+                *since,
+                self._keep,
+                MOST_ENTRIES,
+                deadline=self._loop.time() + PATIENCE,
             )
         except BrokerUnavailableError:
             # read_on() is called when a connection is back, but that may be another node's.

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from channels.exceptions import BrokerUnavailableError
 from channels.layers.drops import Drops
 from channels.layers.redis.connection import ReplyError, logger
+from channels.layers.redis.follows import PATIENCE
 from channels.layers.redis.scripts import ACKNOWLEDGE, GIVE_BACK, TAKE
 from channels.layers.redis.shard import Shard
 
@@ -158,7 +159,7 @@ class GeneralChannel:
             self._keep,
             int(LEASE * 1000) if look else "",
             "1" if doubt else "0",
-            deadline=0,
+            deadline=self._loop.time() + PATIENCE,
         )
         self._doubt = False
         if look:
@@ -180,7 +181,11 @@ class GeneralChannel:
         while True:
             try:
                 answer = await self._server.run(
-                    ACKNOWLEDGE, self.key, self._reader, *positions, deadline=0
+                    ACKNOWLEDGE,
+                    self.key,
+                    self._reader,
+                    *positions,
+                    deadline=self._loop.time() + PATIENCE,
                 )
             except BrokerUnavailableError:
                 lost = True

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from channels.layers.redis.connection import Open, ReplyError, Wire, logger
+from channels.layers.redis.connection import Open, ReplyError, Wire
 
 MOST_AT_ONCE = 512
 """Channels that one command names, so that the server looks at others in between."""
@@ -95,6 +95,7 @@ class Subscriber(Wire):
             return
         self._due.pop(channel, None)
         if kind in (b"subscribe", b"ssubscribe"):
+            self.accepted()
             if channel in self.channels:
                 self._on_subscribed(channel)
         elif channel in self.channels:
@@ -102,8 +103,7 @@ class Subscriber(Wire):
 
     def refused(self, error: ReplyError) -> None:
         """The server took no subscription."""
-        logger.error("%s refuses a subscription: %s", self.name, error)
-        self.drop()
+        self.refuse(error)
 
     def evicted(self, channel: bytes) -> None:
         """The server ended a subscription that is wanted."""
