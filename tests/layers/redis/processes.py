@@ -2,15 +2,18 @@
 there, and what the interpreter says at its exit be read."""
 
 import asyncio
+import json
 import os
 import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tests.redis_servers import Cluster, Server
+
 ROOT = Path(__file__).parents[3]
 
 PRELUDE = """
-import asyncio, multiprocessing, os, signal, socket, sys, threading, time
+import asyncio, json, logging, multiprocessing, os, signal, socket, sys, threading, time
 from asgiref.sync import async_to_sync, sync_to_async
 import django
 from django.conf import settings
@@ -18,9 +21,10 @@ settings.configure()
 django.setup()
 from channels.layers.redis import RedisChannelLayer
 
-URL = os.environ["BROKER"]
-HOST, _, PORT = URL.removeprefix("redis://").partition("/")[0].partition(":")
-layer = RedisChannelLayer(hosts=[URL], capacity=5000)
+# In debug mode asyncio says of each step how long it took, which is the machine's affair.
+logging.getLogger("asyncio").setLevel(logging.ERROR)
+
+layer = RedisChannelLayer(hosts=json.loads(os.environ["HOSTS"]), capacity=5000)
 
 def send(number, sender=0):
     layer.sync.group_send("room", {"type": "x", "from": sender, "n": number})
@@ -28,16 +32,20 @@ def send(number, sender=0):
 async def asend(number, sender=0):
     await layer.group_send("room", {"type": "x", "from": sender, "n": number})
 
-def ask(*words):
-    with socket.create_connection((HOST, int(PORT)), 10) as asking:
+def ask(port, *words):
+    with socket.create_connection(("127.0.0.1", port), 10) as asking:
         asking.sendall(" ".join(words).encode() + b"\\r\\n")
         reply = asking.makefile("rb")
         length = int(reply.readline()[1:])
         return reply.read(length).decode()
 
+def connections_by_server():
+    "How many there are now at each, but for the one that asks."
+    ports = json.loads(os.environ["PORTS"])
+    return [ask(port, "CLIENT", "LIST").count("id=") - 1 for port in ports]
+
 def connections():
-    "How many there are now, but for the one that asks."
-    return ask("CLIENT", "LIST").count("id=") - 1
+    return sum(connections_by_server())
 
 def in_threads(*functions):
     threads = [threading.Thread(target=function) for function in functions]
@@ -62,15 +70,17 @@ class Done(NamedTuple):
     err: str
 
 
-async def run(url: str, body: str, *options: str) -> Done:
+async def run(servers: Server | Cluster, body: str) -> Done:
     """Run a program in Python's development mode, with warnings as errors."""
+    nodes = [servers] if isinstance(servers, Server) else servers.nodes
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-X", "dev", "-W", "error", *options, "-c", PRELUDE + body),
+        *(sys.executable, "-X", "dev", "-W", "error", "-c", PRELUDE + body),
         cwd=ROOT,
         env={
             **os.environ,
             "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)]),
-            "BROKER": url,
+            "HOSTS": json.dumps(servers.hosts),
+            "PORTS": json.dumps([node.port for node in nodes]),
         },
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
@@ -85,9 +95,9 @@ async def run(url: str, body: str, *options: str) -> Done:
     return Done(process.returncode, out.decode().splitlines(), err.decode())
 
 
-async def quiet(url: str, body: str, *options: str) -> list[str]:
+async def quiet(servers: Server | Cluster, body: str) -> list[str]:
     """What a program printed that ends well and has nothing to complain of."""
-    done = await run(url, body, *options)
+    done = await run(servers, body)
     assert (done.code, done.err) == (0, ""), done
     return done.out
 

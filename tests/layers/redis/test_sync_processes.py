@@ -1,6 +1,7 @@
 """Sync code, threads, children and loops that come and go share one connection of their process."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 
 from channels.layers.redis import RedisChannelLayer
 from tests.layers.redis.processes import numbers, quiet, run
-from tests.redis_servers import Server, redis_server
+from tests.redis_servers import Cluster, Server, redis_server
 
 EIGHT_THREADS = """
 def work(sender):
@@ -55,7 +56,7 @@ OURS = 2
 class TestConnections:
     async def test_eight_threads(self, server: Server, room: Room) -> None:
         out = await quiet(
-            server.url,
+            server,
             EIGHT_THREADS
             + "in_threads(*[lambda sender=sender: work(sender) for sender in range(8)])\n"
             "print(connections())",
@@ -74,7 +75,7 @@ class TestConnections:
 
         before = await ever()
         await quiet(
-            server.url,
+            server,
             "for number in range(100): send(number)\n"
             "for number in range(100): async_to_sync(asend)(number)\n"
             "for number in range(100): asyncio.run(asend(number))\n",
@@ -85,7 +86,7 @@ class TestConnections:
 
     async def test_loops_that_come_and_go(self, server: Server, room: Room) -> None:
         out = await quiet(
-            server.url,
+            server,
             """
 for number in range(500):
     async_to_sync(asend)(number, 0)
@@ -104,7 +105,7 @@ print(connections())
         self, server: Server, room: Room
     ) -> None:
         out = await quiet(
-            server.url,
+            server,
             EIGHT_THREADS
             + """
 async def lasting():
@@ -128,7 +129,7 @@ print(connections())
 
     async def test_a_process_that_also_receives(self, server: Server, room: Room) -> None:
         out = await quiet(
-            server.url,
+            server,
             EIGHT_THREADS
             + """
 async def main():
@@ -147,10 +148,55 @@ print(connections())
         assert len(await room.messages(1000)) == 1000
 
 
+class TestOnACluster:
+    """One node more, one connection more; and not another for each call, thread or group."""
+
+    async def test_a_process_that_only_sends(self, redis_cluster: Cluster) -> None:
+        out = await quiet(
+            redis_cluster,
+            """
+before = connections_by_server()
+def spread(sender):
+    for number in range(50):
+        layer.sync.group_send(f"{os.getpid()}-{number}", {"type": "x"})
+def short():
+    for number in range(20):
+        async_to_sync(layer.group_send)(f"{os.getpid()}-{number}", {"type": "x"})
+in_threads(*[lambda sender=sender: spread(sender) for sender in range(4)], short)
+print(json.dumps([now - then for now, then in zip(connections_by_server(), before)]))
+def child():
+    spread(0)
+    print(json.dumps([now - then for now, then in zip(connections_by_server(), before)]))
+in_child(child)
+""",
+        )
+        assert [json.loads(line) for line in out] == [[1, 1, 1], [2, 2, 2]]
+
+    async def test_a_process_that_also_receives(self, redis_cluster: Cluster) -> None:
+        out = await quiet(
+            redis_cluster,
+            """
+before = connections_by_server()
+async def main():
+    channel = await layer.new_channel()
+    for number in range(50):
+        await layer.group_add(f"{os.getpid()}-{number}", channel)
+    def view():
+        for number in range(50):
+            layer.sync.group_send(f"{os.getpid()}-{number}", {"type": "x", "n": number})
+    await asyncio.to_thread(view)
+    assert sorted([(await layer.receive(channel))["n"] for _ in range(50)]) == list(range(50))
+    print(json.dumps([now - then for now, then in zip(connections_by_server(), before)]))
+asyncio.run(main())
+""",
+        )
+        assert [json.loads(line) for line in out] == [[3, 3, 3]]
+
+
 class TestChildren:
     async def test_a_forked_child(self, server: Server, room: Room) -> None:
         out = await quiet(
-            server.url,
+            server,
             EIGHT_THREADS
             + """
 send(0, 0)
@@ -168,21 +214,23 @@ print("parent", connections())
         assert got == {sender: list(range(125)) for sender in range(1, 9)}
 
     async def test_a_child_whose_parent_never_sent(self, server: Server, room: Room) -> None:
-        out = await quiet(server.url, "in_child(lambda: send(0))\nprint(connections())")
+        out = await quiet(server, "in_child(lambda: send(0))\nprint(connections())")
         assert out == [str(OURS)]
         assert numbers(await room.messages(1)) == {0: [0]}
 
+    @pytest.mark.slow
     async def test_a_child_that_sends_nothing(self, server: Server, room: Room) -> None:
         """Its exit closes nothing of the parent's."""
         await quiet(
-            server.url,
+            server,
             "import gc\nsend(0)\nin_child(gc.collect)\nsend(1)\nassert connections() == 3",
         )
         assert numbers(await room.messages(2)) == {0: [0, 1]}
 
+    @pytest.mark.slow
     async def test_of_multiprocessing(self, server: Server, room: Room) -> None:
         await quiet(
-            server.url,
+            server,
             """
 send(0)
 with multiprocessing.get_context("fork").Pool(2) as pool:
@@ -200,7 +248,7 @@ assert connections() == 3, connections()
     async def test_of_a_thread_that_is_just_sending(self, server: Server, room: Room) -> None:
         """A fork in the middle of other threads' calls, as often as it takes to meet a lock."""
         await quiet(
-            server.url,
+            server,
             """
 over = threading.Event()
 def busy(sender):
@@ -232,7 +280,7 @@ for thread in threads: thread.join()
     async def test_inside_a_running_loop(self, server: Server, room: Room) -> None:
         """A child forked where mailboxes are: the parent keeps its connections."""
         await quiet(
-            server.url,
+            server,
             """
 async def main():
     channel = await layer.new_channel()
@@ -258,25 +306,28 @@ class TestExit:
         "body",
         [
             "send(0)",
-            "send(0); sys.exit(0)",
-            "in_threads(lambda: send(0))",
-            "async_to_sync(asend)(0)",
+            pytest.param("send(0); sys.exit(0)", marks=pytest.mark.slow),
+            pytest.param("in_threads(lambda: send(0))", marks=pytest.mark.slow),
+            pytest.param("async_to_sync(asend)(0)", marks=pytest.mark.slow),
             "asyncio.run(asend(0))",
             "import atexit; send(0); atexit.register(send, 1)",
-            "import uvloop; uvloop.run(asend(0))",
+            pytest.param("import uvloop; uvloop.run(asend(0))", marks=pytest.mark.slow),
             """
 async def many():
     for number in range(100):
         await asend(number)
 asyncio.run(many())
 """,
-            """
+            pytest.param(
+                """
 import uvloop
 async def many():
     for number in range(100):
         await asend(number)
 uvloop.run(many())
 """,
+                marks=pytest.mark.slow,
+            ),
             """
 async def main():
     channel = await layer.new_channel()
@@ -295,16 +346,16 @@ send(1)
     )
     async def test_says_nothing(self, server: Server, body: str) -> None:
         if "daemon" in body:
-            done = await run(server.url, body)
+            done = await run(server, body)
             # What the thread that is left behind says is its own affair.
             assert done.code == 0
             assert "Warning" not in done.err
         else:
-            await quiet(server.url, body)
+            await quiet(server, body)
 
     async def test_after_the_broker_went_away(self, server: Server) -> None:
         done = await run(
-            server.url,
+            server,
             f"send(0)\nos.kill({server.pid}, signal.SIGKILL)\n"
             "try:\n    layer.sync.group_send('room', {'type': 'x'}, timeout=0.2)\n"
             "except Exception as error: print(type(error).__name__)",
