@@ -68,7 +68,8 @@ KEYS: Mapping[str, Key] = {
         default_from="the default",
     ),
     "GRACE_SECONDS": Key(
-        default=lambda: 10.0,
+        # Well before ten seconds, after which Daphne complains of the application and kills it.
+        default=lambda: 5.0,
         accepts=_is_duration,
         wanted="a number of seconds, 0 or above (math.inf for no limit)",
         default_from="the default",

@@ -108,7 +108,7 @@ class Ending(LayerLane):
         seconds: float = channels_setting("GRACE_SECONDS") if own is None else own
         return seconds
 
-    def _limit(self) -> float | None:
+    def grace_limit(self) -> float | None:
         """The grace as a limit, which it is not if it is infinite."""
         seconds = self.grace()
         return None if math.isinf(seconds) else seconds
@@ -131,7 +131,7 @@ class Ending(LayerLane):
             task.cancel()
         await _wait(beside, LAST_WORD)
         if cancelled or was_cut:
-            await self._settle_threads(LAST_WORD / 2 if was_cut else self._limit())
+            await self._settle_threads(LAST_WORD / 2 if was_cut else self.grace_limit())
         failure, verdict = await self._judge(failure, before)
         if verdict.tell:
             with suppress(asyncio.CancelledError):
@@ -199,7 +199,7 @@ class Ending(LayerLane):
         if not isinstance(failure, Exception):
             return failure, INTERNAL_ERROR
         try:
-            async with asyncio.timeout(self._limit()):
+            async with asyncio.timeout(self.grace_limit()):
                 code = await self._consumer.ask_on_error(failure)
             if code is None:
                 return failure, INTERNAL_ERROR
@@ -260,7 +260,7 @@ class Ending(LayerLane):
             event |= {"code": verdict.code, "reason": verdict.reason}
         if self._layer_ran:
             self._adopt_layer_context()
-        limit = self._limit() if self._is_cancelled() else None
+        limit = self.grace_limit() if self._is_cancelled() else None
         try:
             async with asyncio.timeout(limit):
                 try:
@@ -296,7 +296,7 @@ class Ending(LayerLane):
     async def _wait_for_late_ones(self, late: list[asyncio.Task[None]]) -> None:
         """Let nothing outlive the application's task: that is how servers and tests know that a
         connection is over. Under cancellation the grace is the limit."""
-        await _wait(late, self._limit() if self._is_cancelled() else None)
+        await _wait(late, self.grace_limit() if self._is_cancelled() else None)
         for task in late:
             if not task.done():
                 logger.warning(

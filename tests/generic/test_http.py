@@ -11,6 +11,7 @@ from channels.exceptions import StopConsumer
 from channels.generic.http import AsyncHttpConsumer, BodyTypeError
 from channels.layers import get_channel_layer
 from channels.typing import Message
+from channels.watch import watch_of
 from tests.client import HTTP_LEAVE, Client, request, settle
 
 
@@ -377,3 +378,61 @@ async def test_an_error_while_handle_cleans_up_leaves() -> None:
         with pytest.raises(ValueError, match="while cleaning up"):
             await client.ended()
     assert log == ["disconnect"]
+
+
+async def test_a_handle_that_ignores_its_cancellation_does_not_keep_disconnect_from_running() -> (
+    None
+):
+    go_on = asyncio.Event()
+
+    class Stubborn(Request):
+        grace_seconds = 0.01
+
+        async def handle(self, body: bytes) -> None:
+            await self.send_headers()
+            await self.send_body(b"part", more_body=True)
+            while not go_on.is_set():
+                with suppress(asyncio.CancelledError):
+                    await go_on.wait()
+
+        async def disconnect(self) -> None:
+            told.set()
+
+    told = asyncio.Event()
+    async with Client(Stubborn.as_asgi(log=[]), request()) as client:
+        await client.answers(2)
+        client.says(HTTP_LEAVE)
+        await told.wait()
+        assert not client.task.done(), "the application goes on as long as what it runs"
+        go_on.set()
+        await client.ended()
+
+
+async def test_a_handler_of_the_layer_that_hangs_is_cancelled_when_the_client_leaves() -> None:
+    """By the watch, as behind a WebSocket."""
+    log: list[str] = []
+
+    class Hangs(LongPoll):
+        grace_seconds = 0
+
+        async def hang(self, event: Message) -> None:
+            log.append("hangs")
+            try:
+                await asyncio.Event().wait()
+            finally:
+                log.append("is cancelled")
+
+        async def disconnect(self) -> None:
+            log.append("disconnect")
+
+    async with Client(Hangs.as_asgi(log=log), request()) as client:
+        await client.answers(2)
+        await get_channel_layer().group_send("room", {"type": "hang"})
+        await settle()
+        assert log == ["handled", "hangs"]
+        client.says(HTTP_LEAVE)
+        await settle()
+        watch = watch_of(asyncio.get_running_loop())
+        watch.tick()
+        assert await client.ended() is None
+    assert log == ["handled", "hangs", "is cancelled", "disconnect"]

@@ -118,9 +118,12 @@ class AsyncHttpConsumer(AsyncConsumer):
         gate.close()
         try:
             if self._handling is not None and not self._handling.done():
+                limit: float | None = None
                 if client_left:
                     self._handling.cancel()
-                await asyncio.wait([self._handling])
+                    # It may take its time to clean up, and not for ever.
+                    limit = self._connection.grace_limit()
+                await asyncio.wait([self._handling], timeout=limit)
         finally:
             await self.disconnect()
         raise StopConsumer
