@@ -42,11 +42,25 @@ COMMANDS: dict[str, Callable[[int], list[str]]] = {
 class Served:
     """A server that runs, and the journal of what it serves."""
 
-    def __init__(self, kind: str, process: "subprocess.Popen[bytes]", port: int, journal: Path):
+    def __init__(
+        self, kind: str, process: "subprocess.Popen[bytes]", port: int, journal: Path, output: Path
+    ) -> None:
         self.kind = kind
         self.port = port
         self._process = process
         self._journal = journal
+        self._output = output
+
+    def tracebacks(self) -> int:
+        """How many the server has logged so far."""
+        return self._output.read_text().count("Traceback (most recent call last)")
+
+    def wait_for_traceback(self, before: int, seconds: float) -> int:
+        """How many more than ``before`` there are, once there is one or the time is over."""
+        until = time.monotonic() + seconds
+        while self.tracebacks() == before and time.monotonic() < until:
+            time.sleep(LOOK_EVERY)
+        return self.tracebacks() - before
 
     def entries(self, name: str) -> list[dict[str, Any]]:
         text = self._journal.read_text() if self._journal.exists() else ""
@@ -96,7 +110,7 @@ def serving(kind: str, folder: Path) -> Iterator[Served]:
             assert process.poll() is None, output.read_text()
             assert time.monotonic() < until, output.read_text()
             time.sleep(LOOK_EVERY)
-        yield Served(kind, process, port, journal)
+        yield Served(kind, process, port, journal, output)
     finally:
         process.terminate()
         try:

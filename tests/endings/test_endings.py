@@ -14,6 +14,8 @@ from tests.endings.servers import Served, serving
 OVER_SECONDS = 8.0
 """After which a connection that is not over is taken to stay. The grace is 0.2 s."""
 
+TRACEBACK_SECONDS = 5.0
+
 numbers = itertools.count()
 
 per_server = pytest.mark.parametrize(
@@ -57,10 +59,14 @@ def bring_about(name: str, client: Client) -> Any:
 @pytest.mark.parametrize("name", [name for name in ENDINGS if name != "sigterm"])
 def test_ending(server: Served, family: str, name: str) -> None:
     ending = ENDINGS[name]
-    connection = f"c{next(numbers)}x"
+    connection, tracebacks = f"c{next(numbers)}x", server.tracebacks()
     with Client(server.port, f"/{family}/{ending.consumer}/?{connection}") as client:
         saw = bring_about(name, client)
     check(server, connection, ending, saw)
+    if ending.raises != "CancelledError":  # which servers take as they like
+        wanted = int(ending.raises != "")
+        wait = TRACEBACK_SECONDS if wanted else 0
+        assert server.wait_for_traceback(tracebacks, wait) == wanted, "one, by the server"
 
 
 def check(server: Served, connection: str, ending: Ending, saw: Any) -> None:
