@@ -35,7 +35,8 @@ if ARGV[8] ~= '' and since == '' then
     -- The log is in an earlier epoch. Undone, as if it had not been tried.
     redis.call('XDEL', log, position)
     local newest = redis.call('XREVRANGE', log, '+', '-', 'COUNT', 1)[1]
-    redis.call('XSETID', log, newest[1])
+    local kept = redis.call('XLEN', log)
+    redis.call('XSETID', log, newest[1], 'ENTRIESADDED', kept, 'MAXDELETEDID', '0-0')
   end
 end
 
