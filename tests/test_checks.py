@@ -267,6 +267,33 @@ def test_settings_of_ours_that_are_not_understood(site, setting, text):
     assert error.hint
 
 
+# Deploys
+
+
+@pytest.mark.parametrize(
+    ("seconds", "deadline", "room"), [(30, 25, "23"), (9, 10, "8"), (2, 2, "1.5")]
+)
+def test_a_drain_that_is_longer_than_its_deadline_lets_it_be(site, seconds, deadline, room):
+    site.CHANNELS = {"DRAIN_SECONDS": seconds, "DRAIN_DEADLINE_SECONDS": deadline}
+    warning = only("channels.W006")
+    assert f"is {seconds}, but within DRAIN_DEADLINE_SECONDS of {deadline}" in warning.msg
+    assert f"there are {room} seconds for it" in warning.msg
+
+
+@pytest.mark.parametrize(
+    "channels",
+    [
+        {},
+        {"DRAIN_SECONDS": 8, "DRAIN_DEADLINE_SECONDS": 10},
+        {"DRAIN_SECONDS": 600, "DRAIN_DEADLINE_SECONDS": None},
+        {"DRAIN_SECONDS": 0, "DRAIN_DEADLINE_SECONDS": 0.1},
+    ],
+)
+def test_a_drain_that_fits(site, channels):
+    site.CHANNELS = channels
+    assert found() == {}
+
+
 # The in-memory layer in production
 
 

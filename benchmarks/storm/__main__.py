@@ -18,7 +18,7 @@ ROWS = {
     "disconnects": ("disconnect() calls", "{}"),
     "refused": ("attempts that nobody listened to", "{}"),
     "denied": ("attempts that were denied (503)", "{}"),
-    "most_at_once": ("attempts in the busiest 0.1 s", "{}"),
+    "most_at_once": ("handshakes in the busiest 0.1 s", "{}"),
     "median_away": ("a client was away, median (s)", "{:.2f}"),
     "longest_away": ("a client was away, longest (s)", "{:.2f}"),
 }

@@ -22,8 +22,8 @@ FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0
 class Account:
     """What all clients together met."""
 
-    attempts: list[float] = field(default_factory=list)
-    """When each attempt to connect began."""
+    handshakes: list[float] = field(default_factory=list)
+    """When each attempt to connect reached a server. Those that reached nobody cost nobody."""
     refused: int = 0
     """Attempts that found nobody listening."""
     denied: int = 0
@@ -62,7 +62,6 @@ class Client(asyncio.Protocol):
             self._transport.abort()
 
     async def _connect(self) -> None:
-        self._account.attempts.append(time.monotonic())
         self._head, self._said_goodbye = b"", False
         try:
             await self._loop.create_connection(lambda: self, "127.0.0.1", self._port())
@@ -78,6 +77,7 @@ class Client(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+        self._account.handshakes.append(time.monotonic())
         transport.write(HANDSHAKE)
 
     def data_received(self, data: bytes) -> None:

@@ -39,7 +39,7 @@ class Outcome:
     refused: int
     denied: int
     most_at_once: int
-    """Attempts to connect within the busiest tenth of a second."""
+    """Handshakes that reached a server within its busiest tenth of a second."""
     median_away: float
     longest_away: float
 
@@ -63,13 +63,14 @@ class Server:
         )  # fmt: skip
         self._reader = asyncio.create_task(self._count_disconnects())
         async with asyncio.timeout(60):
-            while True:
+            while self._process.returncode is None:
                 try:
                     _, writer = await asyncio.open_connection("127.0.0.1", self.port)
                     writer.close()
                     return
                 except OSError:
                     await asyncio.sleep(0.02)
+        raise RuntimeError(f"The server ended with status {self._process.returncode}.")
 
     async def _count_disconnects(self) -> int:
         assert self._process is not None
@@ -147,7 +148,7 @@ async def deploy(python: Path, clients: int, *, rolling: bool) -> Outcome:
             client.rest()
         await old.kill()
         await new.kill()
-    tenths = Counter(int((at - began) * 10) for at in account.attempts)
+    tenths = Counter(int((at - began) * 10) for at in account.handshakes)
     return Outcome(
         clients=clients,
         status=status,

@@ -8,7 +8,8 @@ from django.conf import settings
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "benchmarks.apps.settings")
 if "STORM_DRAIN" in os.environ:
-    settings.CHANNELS = {**settings.CHANNELS, "DRAIN_SECONDS": float(os.environ["STORM_DRAIN"])}
+    drain = {"DRAIN_SECONDS": float(os.environ["STORM_DRAIN"])}
+    settings.CHANNELS = getattr(settings, "CHANNELS", {}) | drain
 django.setup()
 
 from django.urls import path  # noqa: E402 - Django first, as in every asgi.py

@@ -17,6 +17,8 @@ from django.core.exceptions import ImproperlyConfigured
 
 from channels import conf
 from channels.dotted_path import fault_without_import
+from channels.draining.closing import drain_deadline, drain_seconds
+from channels.draining.plan import Limits
 from channels.layers import InMemoryChannelLayer
 from channels.layers.backends import import_backend
 from channels.routing import get_default_application
@@ -35,6 +37,7 @@ def register_checks() -> None:
         check_application,
         check_channel_layers,
         check_settings,
+        check_drain,
         check_workers,
     ):
         register(check, Tags.compatibility)
@@ -233,6 +236,28 @@ def check_settings(
 
 
 # Production
+
+
+def check_drain(
+    app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
+) -> list[CheckMessage]:
+    """W006: the deadline of a drain comes before everybody could be told."""
+    try:
+        seconds, deadline = drain_seconds(), drain_deadline()
+    except ImproperlyConfigured:
+        return []  # E004
+    limits = Limits.of(seconds, deadline)
+    if seconds <= limits.cut:
+        return []
+    return [
+        Warning(
+            f"CHANNELS['DRAIN_SECONDS'] is {seconds:g}, but within DRAIN_DEADLINE_SECONDS of "
+            f"{deadline:g} there are {limits.cut:g} seconds for it: the rest is for what has to "
+            "end afterwards. So clients are told in that time.",
+            hint="Raise DRAIN_DEADLINE_SECONDS, and the time after which your supervisor kills.",
+            id="channels.W006",
+        )
+    ]
 
 
 def check_workers(
