@@ -16,6 +16,7 @@ from channels.layers.groups import Memberships
 from channels.layers.inbox import MailboxInbox
 from channels.layers.log import GroupLog, Position
 from channels.layers.rules import DROP_NEWEST, checked_policy, note_refusal
+from channels.layers.serializers import make_serializer
 from channels.layers.snapshot import Snapshot
 from channels.layers.sync import runs_without_loop
 from channels.typing import Message
@@ -38,6 +39,8 @@ class InMemoryChannelLayer(BaseChannelLayer):
             ``"drop_newest"``: it is lost, and ``send`` raises ChannelFull; ``"drop_oldest"``: the
             oldest one is; ``"close"``: it is, and the consumer is closed with 1013. A consumer's
             own limits go before.
+        round_trip: write and read each message as the Redis layer does, so that tests see what it
+            would refuse (``TypeError``) and change (a tuple into a list).
         clock: where the time comes from, in seconds. For tests.
 
     A subclass that overrides ``send`` is asked for every delivery of a group message too, and one
@@ -54,6 +57,7 @@ class InMemoryChannelLayer(BaseChannelLayer):
         channel_capacity: Mapping[Pattern, int] | None = None,
         *,
         on_full: str = DROP_NEWEST,
+        round_trip: bool = False,
         clock: Callable[[], float] = time.monotonic,
         **kwargs: Any,
     ) -> None:
@@ -65,6 +69,7 @@ class InMemoryChannelLayer(BaseChannelLayer):
         self.on_full: str = checked_policy(on_full)
         self.drops: Drops = Drops(type(self).__name__, clock)
         self._clock = clock
+        self._serializer = make_serializer() if round_trip else None
         self._begin()
         forget_after_fork(self)
 
@@ -97,6 +102,8 @@ class InMemoryChannelLayer(BaseChannelLayer):
     async def send(self, channel: str, message: Message) -> None:
         self.require_valid_message(message)
         self.require_valid_channel_name(channel)
+        if self._serializer is not None:
+            message = self._serializer.loads(self._serializer.dumps(message))
         accepted = self._delivery.put(channel, Snapshot(message))
         self.drops.report()
         if not accepted:
@@ -152,6 +159,8 @@ class InMemoryChannelLayer(BaseChannelLayer):
         self.require_valid_exclude(exclude)
         self.require_valid_message(message, "Message is not a dict")
         self.require_valid_group_name(group)
+        if self._serializer is not None:
+            message = self._serializer.loads(self._serializer.dumps(message))
         snapshot = Snapshot(message)
         excluded = frozenset(exclude)
         recorded = _is_replaced(self, "send")
