@@ -166,12 +166,14 @@ def test_a_log_in_a_later_epoch_than_expected(log: Log) -> None:
 
 def test_a_log_in_an_earlier_epoch_than_expected(log: Log) -> None:
     """As after a failover to a copy that is older than the life in which the sender saw it."""
-    epoch = epoch_of(log.publish())
+    epoch = int(epoch_of(log.publish()))
     log.listen()
-    assert log.publish(epoch=str(int(epoch) + 10**9)) == f"{epoch}-2"
-    assert log.publish() == f"{epoch}-3"
+    assert log.publish(epoch=str(epoch + 10**9), entry_id="mine") == f"{epoch + 10**9}-1"
+    assert log.publish() == f"{epoch + 10**9}-2"
     assert len(log.announced()) == 2
-    assert log.offsets() == [1, 2, 3]
+    assert log.publish(entry_id="mine", since=log.now() - 1000) == f"{epoch + 10**9}-1"
+    read = log.follow(str(epoch), 1)
+    assert [row[0] for row in read[4]] == [b"%d-%d" % (epoch + 10**9, n) for n in range(3)]
 
 
 def test_without_history_nothing_is_kept_for_nobody(log: Log) -> None:

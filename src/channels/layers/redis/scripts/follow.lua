@@ -7,7 +7,7 @@
 --
 -- Answers {epoch, offset, id of the newest entry, server time in ms, entries}. The entries begin
 -- with the follower's own, so that it can see whether that is still the one that it knows. Where the
--- log is in another epoch they begin with its first.
+-- log is in another epoch they begin with the first of that.
 
 local log = KEYS[1]
 local time = redis.call('TIME')
@@ -26,7 +26,7 @@ redis.call('PEXPIRE', log, ARGV[3])
 local epoch, offset = string.match(newest[1], '^(%d+)%-(%d+)$')
 local entries = {}
 if ARGV[1] ~= '' then
-  local from = ARGV[1] == epoch and epoch .. '-' .. ARGV[2] or '-'
+  local from = epoch .. '-' .. (ARGV[1] == epoch and ARGV[2] or '0')
   entries = redis.call('XRANGE', log, from, '+', 'COUNT', ARGV[4])
 end
 return {tonumber(epoch), tonumber(offset), newest[2][2], now, entries}

@@ -32,11 +32,11 @@ if ARGV[8] ~= '' and since == '' then
     if string.sub(position, -2) ~= '-0' then
       return announce(position)
     end
-    -- The log is in an earlier epoch. Undone, as if it had not been tried.
-    redis.call('XDEL', log, position)
-    local newest = redis.call('XREVRANGE', log, '+', '-', 'COUNT', 1)[1]
-    local kept = redis.call('XLEN', log)
-    redis.call('XSETID', log, newest[1], 'ENTRIESADDED', kept, 'MAXDELETEDID', '0-0')
+    -- The log was in an earlier epoch: the server is one to which the later one had not come yet.
+    -- It begins here again, with this entry as its mark, which nobody delivers.
+    position = ARGV[8] .. '-1'
+    redis.call('XADD', log, position, 'i', id, 't', now, 'd', data)
+    return announce(position)
   end
 end
 
