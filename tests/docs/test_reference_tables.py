@@ -82,7 +82,7 @@ def table(name: str, begin: str, end: str) -> list[list[str]]:
     """The rows of a table, as the texts of their cells."""
     text = page(name).partition(begin)[2].partition(end)[0]
     lines = [line for line in text.splitlines() if line.startswith("| `")]
-    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
+    return [[cell.strip() for cell in re.split(r" \|(?= )", line.strip("|"))] for line in lines]
 
 
 def value(cell: str) -> Any:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from channels.layers import rules
 from channels.limits import door
 from channels.limits.rejections import Rejections
 
@@ -10,5 +11,6 @@ from channels.limits.rejections import Rejections
 def rejections(monkeypatch: pytest.MonkeyPatch) -> Rejections:
     """Counts of this test alone."""
     fresh = Rejections()
-    monkeypatch.setattr(door, "rejections", fresh)
+    for module in (door, rules):
+        monkeypatch.setattr(module, "rejections", fresh)
     return fresh

@@ -1,6 +1,7 @@
 """uvicorn with the site of this folder, as people start it."""
 
 import os
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,19 +37,46 @@ class Site:
         return response.text, f"sessionid={response.cookies['sessionid']}"
 
     @contextmanager
+    def stall(self, path: str) -> Iterator[socket.socket]:
+        """A WebSocket whose client has taken its handshake and takes nothing more."""
+        host, port = self._address.split(":")
+        with socket.socket() as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+            client.settimeout(20)
+            client.connect((host, int(port)))
+            client.sendall(
+                f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade\r\n"
+                "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+                "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n".encode()
+            )
+            answer = b""
+            while not answer.endswith(b"\r\n\r\n"):
+                answer += client.recv(1)
+            assert answer.startswith(b"HTTP/1.1 101 "), answer
+            yield client
+
+    @property
+    def memory(self) -> int:
+        """Bytes that the process has in memory."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        (line,) = [line for line in status.splitlines() if line.startswith("VmRSS:")]
+        return int(line.split()[1]) * 1024
+
+    @contextmanager
     def connect(
         self, path: str = "/async/", cookie: str = "", **headers: str
     ) -> Iterator[ClientConnection]:
         """An open WebSocket. Its first message, the channel's name, is in ``name``."""
         more = {"Cookie": cookie} if cookie else {}
-        with connect(
-            f"ws://{self._address}{path}",
-            additional_headers={**headers, **more},
-            proxy=None,
-            open_timeout=20,
-        ) as websocket:
+        with self.open(path, **headers, **more) as websocket:
             websocket.name = websocket.recv(timeout=20)  # type: ignore[attr-defined]
             yield websocket
+
+    def open(self, path: str, **headers: str) -> connect:
+        """A WebSocket, when the block is entered."""
+        return connect(
+            f"ws://{self._address}{path}", additional_headers=headers, proxy=None, open_timeout=20
+        )
 
 
 @contextmanager

@@ -10,8 +10,10 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.functional import SimpleLazyObject
 
+from channels.exceptions import TooManyGroupsError
 from channels.generic.http import AsyncHttpConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer, WebsocketConsumer
+from channels.layers import get_channel_layer
 from channels.limits import presence
 from channels.limits.rejections import Rejections
 from tests.client import CONNECT, HTTP_LEAVE, Client, frame, leave, request, settle
@@ -394,6 +396,175 @@ async def test_whoever_was_answered_may_stay(settings: Any, rejections: Rejectio
         await client.ended()
     assert client.texts == ["still here"]
     assert rejections.counts == {}
+
+
+# Who reads too slowly.
+
+
+class Slow(AsyncWebsocketConsumer):
+    """A member whose client takes nothing."""
+
+    groups = ["room"]
+
+
+class Stalled(Client):
+    """Takes nothing but the answer to its connect, until it is let."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.reads = asyncio.Event()
+
+    async def send(self, message: Any) -> None:
+        if message["type"] == "websocket.send":
+            await self.reads.wait()
+        await super().send(message)
+
+
+@pytest.fixture
+def layer(settings: Any) -> Any:
+    settings.CHANNEL_LAYERS = {
+        "default": {
+            "BACKEND": "channels.layers.InMemoryChannelLayer",
+            "CONFIG": {"capacity": 5},
+        }
+    }
+    return get_channel_layer()
+
+
+def line(number: int) -> dict[str, str]:
+    return {"type": "websocket.send", "text": str(number)}
+
+
+@pytest.mark.parametrize(
+    ("on_full", "expected"),
+    [
+        # One is in the server's hands.
+        ("drop_newest", ["0", "1", "2", "3", "4", "5"]),
+        ("drop_oldest", ["0", "15", "16", "17", "18", "19"]),
+    ],
+)
+async def test_a_slow_member_delays_nobody(layer: Any, on_full: str, expected: list[str]) -> None:
+    slow = Stalled(Slow.as_asgi(connection_limits={"on_full": on_full}), CONNECT)
+    async with slow, Client(Slow.as_asgi(), CONNECT) as quick:
+        await slow.answers(1)
+        await quick.answers(1)
+        for number in range(20):
+            await layer.group_send("room", line(number))
+            await settle()
+        assert quick.texts == [str(number) for number in range(20)]
+        assert slow.texts == []
+        slow.reads.set()
+        await slow.answers(7)
+        assert slow.texts == expected
+        assert layer.drops.counts["full"] == 14
+        for client in (slow, quick):
+            client.says(leave())
+
+
+async def test_a_slow_member_is_closed(
+    layer: Any, settings: Any, rejections: Rejections, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.CHANNELS = {"GRACE_SECONDS": 0.01}
+    codes = []
+
+    class Closed(Slow):
+        connection_limits = {"on_full": "close"}
+
+        async def disconnect(self, code: int) -> None:
+            codes.append(code)
+
+    async with Stalled(Closed.as_asgi(), CONNECT) as slow, Client(Slow.as_asgi(), CONNECT) as quick:
+        await slow.answers(1)
+        await quick.answers(1)
+        for number in range(20):
+            await layer.group_send("room", line(number))
+            await settle()
+        await slow.ended()
+        assert quick.texts == [str(number) for number in range(20)]
+        quick.says(leave())
+    assert slow.sent[-1] == {"type": "websocket.close", "code": 1013, "reason": "Too slow"}
+    assert codes == [1013]
+    assert rejections.counts == {"on_full": 1}
+    assert "Limit on_full=close, the connection was closed (path '/'" in lines(caplog)[0]
+
+
+async def test_the_policy_of_the_layer(settings: Any) -> None:
+    settings.CHANNELS = {"GRACE_SECONDS": 0.01}
+    settings.CHANNEL_LAYERS = {
+        "default": {
+            "BACKEND": "channels.layers.InMemoryChannelLayer",
+            "CONFIG": {"capacity": 2, "on_full": "close"},
+        }
+    }
+    layer = get_channel_layer()
+    async with Stalled(Slow.as_asgi(), CONNECT) as slow:
+        await slow.answers(1)
+        for number in range(5):
+            await layer.group_send("room", line(number))
+            await settle()
+        await slow.ended()
+    assert slow.sent[-1]["code"] == 1013
+
+
+@pytest.mark.parametrize(
+    ("on_full", "expected"),
+    [
+        ("drop_newest", ["0", "1", "2", "3"]),
+        ("drop_oldest", ["16", "17", "18", "19"]),
+        ("close", None),
+    ],
+)
+async def test_frames_before_accept_are_counted(
+    layer: Any, on_full: str, expected: list[str] | None
+) -> None:
+    """They are taken out of the mailbox, because a message behind them may be what accepts."""
+
+    class Late(AsyncWebsocketConsumer):
+        groups = ["room"]
+        connection_limits = {"on_full": on_full, "waiting_bytes": 2500}
+
+        async def connect(self) -> None:
+            pass
+
+        async def let_in(self, event: Any) -> None:
+            await self.accept()
+
+    async with Client(Late.as_asgi(), CONNECT) as client:
+        await settle()
+        for number in range(20):
+            await layer.group_send("room", line(number))
+            await settle()
+        if expected is None:
+            await client.ended()
+            assert client.sent == [{"type": "websocket.close"}]
+            return
+        await layer.group_send("room", {"type": "let.in"})
+        await client.answers(1 + len(expected))
+        await settle()
+        assert client.texts == expected
+        client.says(leave())
+    assert layer.drops.counts["full"] == 16
+
+
+async def test_groups_of_a_connection(layer: Any, rejections: Rejections) -> None:
+    refused = []
+
+    class Joiner(AsyncWebsocketConsumer):
+        connection_limits = {"groups_per_connection": 3}
+
+        async def receive(self, text_data: Any = None, bytes_data: Any = None) -> None:
+            try:
+                await self.channel_layer.group_add(text_data, self.channel_name)
+            except TooManyGroupsError as error:
+                refused.append(error.group)
+            await self.send("ok")
+
+    events = [frame(f"group{number}") for number in range(5)]
+    async with Client(Joiner.as_asgi(), CONNECT, *events, leave()) as client:
+        await client.ended()
+    assert refused == ["group3", "group4"]
+    assert rejections.counts == {"groups_per_connection": 2}
+    assert layer.groups == {}
 
 
 # Cost and leftovers.

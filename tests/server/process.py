@@ -51,6 +51,11 @@ class Process:
             self._changed.notify_all()
 
     @property
+    def pid(self) -> int:
+        """Of the process that was started."""
+        return self._process.pid
+
+    @property
     def text(self) -> str:
         with self._changed:
             return self._text

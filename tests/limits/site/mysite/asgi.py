@@ -14,11 +14,15 @@ from django.contrib.auth import get_user_model, login, logout  # noqa: E402
 
 from channels.auth import AuthMiddlewareStack  # noqa: E402
 from channels.closing import aclose_user, close_channel, close_user  # noqa: E402
+from channels.exceptions import ChannelFull  # noqa: E402
 from channels.generic.websocket import (  # noqa: E402
     AsyncWebsocketConsumer,
     WebsocketConsumer,
 )
+from channels.layers import get_channel_layer  # noqa: E402
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
+
+FRAME = 200 * 1024
 
 
 def say(*words):
@@ -49,6 +53,26 @@ class Sync(WebsocketConsumer):
         self.send(text_data=text_data, bytes_data=bytes_data)
 
     def disconnect(self, code):
+        say("disconnect", code)
+
+
+class Feed(AsyncWebsocketConsumer):
+    connection_limits = {
+        "waiting_bytes": 8 * 1024 * 1024,
+        "on_full": os.environ.get("SITE_ON_FULL"),
+    }
+    groups = ["feed"]
+
+    async def connect(self):
+        await self.accept()
+        say("channel", self.channel_name)
+
+    async def receive(self, text_data=None, bytes_data=None):
+        for _ in range(int(text_data)):
+            await self.send(bytes_data=os.urandom(FRAME))
+        say("sent everything")
+
+    async def disconnect(self, code):
         say("disconnect", code)
 
 
@@ -91,7 +115,27 @@ def disable(request, pk):
     return HttpResponse("disabled")
 
 
+def flood(request, name, count):
+    """Frames to one channel, all different; says how many were taken."""
+    layer = get_channel_layer().sync
+    taken = 0
+    for _ in range(count):
+        try:
+            layer.send(name, {"type": "websocket.send", "bytes": os.urandom(FRAME)})
+            taken += 1
+        except ChannelFull:
+            pass
+    return HttpResponse(str(taken))
+
+
+def tell(request, text):
+    get_channel_layer().sync.group_send("feed", {"type": "websocket.send", "text": text})
+    return HttpResponse("told")
+
+
 urlpatterns = [
+    path("flood/<str:name>/<int:count>/", flood),
+    path("tell/<str:text>/", tell),
     path("in/<str:name>/", sign_in),
     path("out/", sign_out),
     path("close/<str:pk>/<int:code>/", close),
@@ -104,6 +148,7 @@ websockets = [
     path("async/", Async.as_asgi()),
     path("sync/", Sync.as_asgi()),
     path("slow/", Slow.as_asgi()),
+    path("feed/", Feed.as_asgi()),
 ]
 
 application = ProtocolTypeRouter(

@@ -35,6 +35,7 @@ CHANNEL_LAYERS = {
 }
 CHANNELS = {
     "CLOSE_ON_LOGOUT": True,
+    "GRACE_SECONDS": float(os.environ.get("SITE_GRACE", "10")),
     "REVALIDATE_SECONDS": float(os.environ.get("SITE_REVALIDATE", "3600")),
     "TRUSTED_PROXIES": ["127.0.0.1"],
     "LIMITS": {
