@@ -19,6 +19,10 @@ from tests.layers.tools import LoopThread, loop_threads
 COLOUR: contextvars.ContextVar[str] = contextvars.ContextVar("colour", default="none")
 
 
+# From Python 3.12 on: that a process with threads forks.
+pytestmark = pytest.mark.filterwarnings("ignore:This process .pid=:DeprecationWarning")
+
+
 @pytest.fixture
 def loop() -> Iterator[Background]:
     found = Background()

@@ -15,6 +15,9 @@ from channels.layers import ChannelLayerManager, InMemoryChannelLayer
 from channels.layers.forks import _inheritables, forget_after_fork
 from tests.layers.tools import HELLO, Consumer, mail, tables
 
+# From Python 3.12 on: that a process with threads forks.
+pytestmark = pytest.mark.filterwarnings("ignore:This process .pid=:DeprecationWarning")
+
 
 def in_child(work: Callable[[], Any]) -> str:
     """What a forked child says that ``work`` returned, or raised."""

@@ -16,6 +16,9 @@ from channels.layers.links import CALLS_THAT_LAST, Links
 from channels.layers.sync import _step
 from tests.layers.tools import LoopThread, loop_threads, turns
 
+# From Python 3.12 on: that a process with threads forks.
+pytestmark = pytest.mark.filterwarnings("ignore:This process .pid=:DeprecationWarning")
+
 
 class Link:
     def __init__(self) -> None:

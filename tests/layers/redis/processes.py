@@ -12,6 +12,10 @@ from tests.redis_servers import Cluster, Server
 
 ROOT = Path(__file__).parents[3]
 
+FORKS = "ignore:This process (pid=:DeprecationWarning"
+"""What Python 3.12 and newer say of a fork in a process with threads, which is the program's own
+affair."""
+
 PRELUDE = """
 import asyncio, json, logging, multiprocessing, os, signal, socket, sys, threading, time
 from asgiref.sync import async_to_sync, sync_to_async
@@ -74,7 +78,7 @@ async def run(servers: Server | Cluster, body: str) -> Done:
     """Run a program in Python's development mode, with warnings as errors."""
     nodes = [servers] if isinstance(servers, Server) else servers.nodes
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-X", "dev", "-W", "error", "-c", PRELUDE + body),
+        *(sys.executable, "-X", "dev", "-W", "error", "-W", FORKS, "-c", PRELUDE + body),
         cwd=ROOT,
         env={
             **os.environ,

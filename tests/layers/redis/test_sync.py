@@ -63,8 +63,9 @@ async def test_groups(layer: RedisChannelLayer) -> None:
     assert first.offset == 1
 
 
-async def test_a_thread_joins_while_others_send(layer: RedisChannelLayer) -> None:
+async def test_a_thread_joins_while_others_send(redis7: Server) -> None:
     """group_add has returned: everything that is sent from then on arrives."""
+    layer = RedisChannelLayer(hosts=[redis7.url], prefix=uuid4().hex, capacity=100_000)
     channel = await layer.new_channel()
     over = threading.Event()
 
@@ -83,6 +84,7 @@ async def test_a_thread_joins_while_others_send(layer: RedisChannelLayer) -> Non
     async with asyncio.timeout(10):
         while (await layer.receive(channel))["n"] != 1:
             pass
+    await layer.close()
 
 
 async def test_a_full_channel_of_this_process(layer: RedisChannelLayer) -> None:
