@@ -307,7 +307,7 @@ class Connection(Ending):
         """Run the handler of one event. The caller has the turn, and tidies up."""
         # Not a coroutine of its own: this is the path of every event.
         kind = message.get("type")
-        if kind in BOUNDARIES:
+        if kind != "websocket.receive" and kind in BOUNDARIES:
             self._note(kind)
         if self.outbox is None:
             return self._dispatch(message)

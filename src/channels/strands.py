@@ -63,6 +63,7 @@ class Strand:
         "_worker",
         "preferred",
         "serves",
+        "used",
     )
 
     def __init__(self, pool: Pool) -> None:
@@ -76,6 +77,8 @@ class Strand:
         self._ended = False
         self._entered: list[AnyWorker] = []
         self._holding: list[AnyWorker] = []
+        self.used: bool = False
+        """Whether a call was made since old connections were last closed."""
         self._worker: AnyWorker | None = None
         """The one that is in the call in hand."""
         self.preferred: AnyWorker | None = None
@@ -146,6 +149,7 @@ class Strand:
             elif worker not in self._entered:
                 _close_old_connections()
                 self._entered.append(worker)
+                self.used = True
             try:
                 result = call()
             finally:
@@ -167,6 +171,7 @@ class Strand:
             self._holding.remove(worker)
         if left_open:
             self._holding.append(worker)
+            self.used = True
         if any(connection.errors_occurred for connection in left_open):
             # It may be broken, and a task that runs for hours has no handler that ends: the next
             # call is to look.
@@ -241,11 +246,6 @@ class Strand:
             with self._pool.lock:
                 self._helper = outer
 
-    @property
-    def used(self) -> bool:
-        """Whether a call was made since old connections were last closed."""
-        return bool(self._entered or self._holding)
-
     async def close_old_connections(self) -> None:
         """Have every thread that this strand used close its old database connections.
 
@@ -253,6 +253,7 @@ class Strand:
         them before its own first call or after its handler, and may take its time. Called after a
         handler that used the strand, and at the connection's end.
         """
+        self.used = False
         self._entered.clear()
         workers, self._holding = self._holding, []
         under_way = [
