@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from tests.redis_servers import Cluster, Server
 
@@ -74,16 +74,23 @@ class Done(NamedTuple):
     err: str
 
 
-async def run(servers: Server | Cluster, body: str) -> Done:
+Servers: TypeAlias = Server | list[Server] | Cluster
+
+
+async def run(servers: Servers, body: str) -> Done:
     """Run a program in Python's development mode, with warnings as errors."""
-    nodes = [servers] if isinstance(servers, Server) else servers.nodes
+    if isinstance(servers, Cluster):
+        nodes, hosts = servers.nodes, servers.hosts
+    else:
+        nodes = servers if isinstance(servers, list) else [servers]
+        hosts = [node.url for node in nodes]
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-X", "dev", "-W", "error", "-W", FORKS, "-c", PRELUDE + body),
         cwd=ROOT,
         env={
             **os.environ,
             "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)]),
-            "HOSTS": json.dumps(servers.hosts),
+            "HOSTS": json.dumps(hosts),
             "PORTS": json.dumps([node.port for node in nodes]),
         },
         stdin=asyncio.subprocess.DEVNULL,
@@ -99,7 +106,7 @@ async def run(servers: Server | Cluster, body: str) -> Done:
     return Done(process.returncode, out.decode().splitlines(), err.decode())
 
 
-async def quiet(servers: Server | Cluster, body: str) -> list[str]:
+async def quiet(servers: Servers, body: str) -> list[str]:
     """What a program printed that ends well and has nothing to complain of."""
     done = await run(servers, body)
     assert (done.code, done.err) == (0, ""), done
