@@ -19,7 +19,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +68,10 @@ class Room(AsyncWebsocketConsumer):
     async def receive(self, text_data=None, bytes_data=None):
         said = {"text": text_data, "address": self.scope["client"][0], "process": os.getppid()}
         message = {"type": "websocket.send", "text": json.dumps(said)}
-        await self.channel_layer.group_send("room", message)
+        if text_data == "to all":
+            await self.channel_layer.group_send("room", message)
+        else:
+            await self.send(text_data=message["text"])
 
 application = ProtocolTypeRouter({
     "http": http,
@@ -194,14 +197,19 @@ class Deployment:
         except OSError as error:
             return 0, str(error)
 
-    def socket(self, path: str = "/ws/", **headers: str) -> Any:
-        return connect(
-            f"wss://127.0.0.1:{self.port}{path}",
-            ssl=self.context(),
-            proxy=None,
-            origin="https://example.com",  # type: ignore[arg-type]
-            additional_headers={"Host": "example.com", **headers},
-        )
+    def socket(
+        self, path: str = "/ws/", *, origin: str = "https://example.com", **headers: str
+    ) -> Any:
+        options: dict[str, Any] = {
+            "host": "127.0.0.1",
+            "port": self.port,
+            "ssl": self.context(),
+            "server_hostname": "127.0.0.1",  # whom the certificate is for
+            "proxy": None,
+            "origin": origin,
+            "additional_headers": headers,
+        }
+        return connect(f"wss://example.com{path}", **options)
 
     def _until(self, holds: Any) -> None:
         deadline = time.monotonic() + PATIENCE
@@ -255,15 +263,8 @@ class TestDeployment:
             assert (await said(socket, "where"))["address"] == "127.0.0.1"
 
     async def test_an_origin_of_somebody_else_is_denied(self, deployment: Deployment) -> None:
-        address = f"wss://127.0.0.1:{deployment.port}/ws/"
         with pytest.raises(InvalidStatus) as caught:
-            async with connect(
-                address,
-                ssl=deployment.context(),
-                proxy=None,
-                origin="https://evil.test",  # type: ignore[arg-type]
-                additional_headers={"Host": "example.com"},
-            ):
+            async with deployment.socket(origin="https://evil.test"):
                 pass
         assert caught.value.response.status_code == 403
 
@@ -271,7 +272,6 @@ class TestDeployment:
         async with deployment.socket("/ws/?token=s3cret") as socket:
             await said(socket, "hello")
         deployment.get("/health/live?token=s3cret")
-        await asyncio.sleep(0)
         assert "/ws/" in deployment.log
         assert "s3cret" not in deployment.log
 
@@ -297,13 +297,11 @@ class TestDeployment:
         assert set(homes) == {process.pid for process in deployment.instances.values()}
         first.send_signal(signal.SIGTERM)
         while first.poll() is None:
+            # Never refused: by the one that drains to begin with, then by the other.
             async with deployment.socket() as newcomer:
-                with pytest.MonkeyPatch.context():
-                    try:
-                        await said(newcomer, "hello")
-                    except ConnectionClosed as closed:
-                        assert closed.rcvd is not None
-                        assert closed.rcvd.code == 1012
+                with suppress(ConnectionClosed):
+                    await said(newcomer, "hello")
+            assert newcomer.close_code in {1000, 1012}
         for socket, home in zip(sockets, homes, strict=True):
             if home == first.pid:
                 await socket.wait_closed()
@@ -339,7 +337,7 @@ def test_the_unit_is_one_that_systemd_reads(tmp_path: Path) -> None:
     # What is there on the machine of a reader, and not here.
     text = text.replace("/srv/mysite/venv/bin/uvicorn", "/bin/true")
     text = text.replace("WorkingDirectory=/srv/mysite", "WorkingDirectory=/tmp")
-    (tmp_path / "mysite@.service").write_text(text.replace("User=mysite", "User=nobody"))
+    (tmp_path / "mysite@.service").write_text(text.replace("User=mysite", "User=root"))
     read = subprocess.run(
         [program, "verify", str(tmp_path / "mysite@1.service")],
         check=False, capture_output=True, text=True, timeout=PATIENCE,
