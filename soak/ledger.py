@@ -21,6 +21,8 @@ PACKAGE = str(Path(channels.__file__).parent)
 POOLS = ("channels-sync-", "ThreadPoolExecutor-", "asyncio_")
 """Threads that wait for work; pools are bounded, so they need not shrink."""
 
+OWN_GROUPS = "_channels."
+
 counts: Counter[str] = Counter()
 _lock = threading.Lock()
 
@@ -109,14 +111,14 @@ def state() -> dict[str, Any]:
     layer: Any = get_channel_layer()
     for _ in range(3):
         gc.collect()
-    deliveries, memberships = _tables(layer)
+    mailboxes, memberships = _tables(layer)
     return {
         "counts": dict(counts),
         "package": statistics(),
         "drops": dict(layer.drops.counts),
         "rooms": rooms.state(),
-        "mailboxes": sum(len(delivery.boxes) for delivery in deliveries),
-        "unread": sum(box.qsize() for delivery in deliveries for box in delivery.boxes.values()),
+        "mailboxes": len(mailboxes),
+        "unread": sum(box.qsize() for box in mailboxes.values()),
         "memberships": sum(map(len, memberships)),
         "tasks": sum(map(_is_ours, asyncio.all_tasks())),
         "threads": sum(not thread.name.startswith(POOLS) for thread in threading.enumerate()),
@@ -127,13 +129,27 @@ def state() -> dict[str, Any]:
     }
 
 
-def _tables(layer: Any) -> tuple[list[Any], list[Any]]:
-    """The mailboxes, and the members of every group, of either layer."""
+def _tables(layer: Any) -> tuple[dict[str, Any], list[Any]]:
+    """The mailboxes, and the members of every group, of either layer; without those by which the
+    processes tell each other whom to close."""
     hubs = list(getattr(layer, "_hubs", {}).values())
-    owners = hubs or [layer]
     deliveries = [hub.delivery for hub in hubs] or [layer._delivery]
-    tables = [getattr(owner, "memberships", None) or owner._memberships for owner in owners]
-    return deliveries, [members for table in tables for members in table.groups.values()]
+    tables = [hub.memberships for hub in hubs] or [layer._memberships]
+    groups = {name: members for table in tables for name, members in table.groups.items()}
+    own = {
+        channel
+        for name, members in groups.items()
+        if name.startswith(OWN_GROUPS)
+        for channel in members
+    }
+    boxes = {
+        name: box
+        for delivery in deliveries
+        for name, box in delivery.boxes.items()
+        if name not in own
+    }
+    others = [members for name, members in groups.items() if not name.startswith(OWN_GROUPS)]
+    return boxes, others
 
 
 def _is_ours(task: "asyncio.Task[Any]") -> bool:
