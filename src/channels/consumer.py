@@ -221,14 +221,15 @@ class AsyncConsumer:
         Raises:
             ValueError: ``connection_limits`` are not a dictionary of limits.
         """
+        limits = cls.connection_limits
         if connection_limits is not None:
             Limits().but(connection_limits, f"{cls.__qualname__}.as_asgi(connection_limits=…)")
+            limits = {**(limits or {}), **connection_limits}
 
         async def app(scope: Scope, receive: Receive, send: Send) -> Any:
             consumer = cls(**initkwargs)
             if connection_limits is not None:
-                own = consumer.connection_limits or {}
-                consumer.connection_limits = {**own, **connection_limits}
+                consumer.connection_limits = limits
             return await consumer(scope, receive, send)
 
         functools.update_wrapper(app, cls, updated=())

@@ -131,7 +131,19 @@ def limits_of(consumer: Any) -> Limits:
         ImproperlyConfigured: ``CHANNELS`` has limits that are none.
     """
     limits, own = _project_limits(), consumer.connection_limits
-    return limits.but(own, f"{type(consumer).__qualname__}.connection_limits") if own else limits
+    if not own:
+        return limits
+    source = f"{type(consumer).__qualname__}.connection_limits"
+    try:
+        return _own_limits(limits, tuple(own.items()), source)
+    except (AttributeError, TypeError):
+        return limits.but(own, source)  # which says what is wrong
+
+
+@functools.lru_cache(maxsize=200)
+def _own_limits(limits: Limits, own: tuple[tuple[str, Any], ...], source: str) -> Limits:
+    # One object for all connections of a consumer.
+    return limits.but(dict(own), source)
 
 
 def rules_of(connection: "Connection", limits: Limits, layer: Any) -> Rules:
