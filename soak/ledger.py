@@ -46,19 +46,40 @@ def watch_deliveries() -> None:
     Delivery.fill = counting_fill  # type: ignore[method-assign]
 
 
+class Marks:
+    """A set of small numbers that takes a byte for each: the account must not be what grows."""
+
+    def __init__(self) -> None:
+        self._marks = bytearray()
+
+    def add(self, number: int) -> bool:
+        """Add a number; ``False`` where it is there already."""
+        if number >= len(self._marks):
+            self._marks.extend(bytes(number + 1 - len(self._marks)))
+        known = self._marks[number]
+        self._marks[number] = 1
+        return not known
+
+    def __len__(self) -> int:
+        return self._marks.count(1)
+
+    def without(self, other: "Marks") -> int:
+        """How many are here and not there."""
+        heard = other._marks.ljust(len(self._marks), b"\0")
+        return sum(mark > there for mark, there in zip(self._marks, heard, strict=False))
+
+
 class Heard:
     """What somebody who is always there has heard in one room: each message once, or a gap."""
 
     def __init__(self) -> None:
-        self.numbers: set[int] = set()
+        self.numbers = Marks()
         self.repeated = 0
         self.gaps = 0
         """How many messages it was told that it missed; an unknown number counts as all."""
 
     def said(self, number: int) -> None:
-        if number in self.numbers:
-            self.repeated += 1
-        self.numbers.add(number)
+        self.repeated += not self.numbers.add(number)
 
     def missed(self, number: int | None) -> None:
         self.gaps += 10**9 if number is None else number
@@ -68,7 +89,7 @@ class Rooms:
     """What was said in each room, by whether the layer took it, and what the listeners heard."""
 
     def __init__(self) -> None:
-        self.taken: dict[str, set[int]] = {}
+        self.taken: dict[str, Marks] = {}
         self.next = 0
         self.heard: dict[str, Heard] = {}
 
@@ -78,17 +99,18 @@ class Rooms:
             return self.next
 
     def took(self, room: str, number: int) -> None:
-        if room in self.heard:
-            self.taken.setdefault(room, set()).add(number)
+        with _lock:
+            if room in self.heard:
+                self.taken.setdefault(room, Marks()).add(number)
 
     def listen(self, room: str) -> Heard:
         return self.heard.setdefault(room, Heard())
 
     def state(self) -> dict[str, Any]:
-        """For all rooms together: what nobody can explain is not there."""
+        """For all rooms together: what nobody can explain is what is wrong."""
         missing = unexplained = repeated = gaps = 0
         for room, heard in list(self.heard.items()):
-            absent = len(self.taken.get(room, set()) - heard.numbers)
+            absent = self.taken.get(room, Marks()).without(heard.numbers)
             missing += absent
             unexplained += max(0, absent - heard.gaps)
             repeated += heard.repeated
