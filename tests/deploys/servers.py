@@ -77,6 +77,19 @@ def wait_until_it_listens(address: str) -> None:
             time.sleep(0.02)
 
 
+def touch_until(server: Process, file: Path, seen: str) -> None:
+    """Change ``file`` until the server says so: a reloader does not see what happens before its
+    first look, and compares whole seconds on some file systems."""
+    for attempt in range(1, 20):
+        file.write_text(file.read_text() + "\n")
+        try:
+            server.wait_for(seen, limit=0.5 * attempt)
+            return
+        except AssertionError:
+            continue
+    raise AssertionError(f"{seen!r} does not come in:\n{server.text}")
+
+
 def goodbye(websocket: ClientConnection) -> tuple[int, str] | None:
     """The close frame that the server sent, after what it sent before; None without one."""
     try:

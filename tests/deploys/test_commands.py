@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploys.servers import SITE, TOLD, goodbye, open_websocket
+from tests.deploys.servers import SITE, TOLD, goodbye, open_websocket, touch_until
 from tests.server.process import Process, manage
 
 PROMPT = 2.5
@@ -81,15 +81,7 @@ def test_runserver_tells_its_clients_of_a_reload(tmp_path: Path) -> None:
     shutil.copytree(SITE, site)
     with runserver(site=site) as (server, address):
         with open_websocket(address) as websocket:
-            file = site / "mysite" / "asgi.py"
-            # The reloader compares whole seconds on some file systems.
-            for pause in range(1, 20):
-                file.write_text(file.read_text() + "\n")
-                try:
-                    server.wait_for("changed, reloading", limit=0.5 * pause)
-                    break
-                except AssertionError:
-                    continue
+            touch_until(server, site / "mysite" / "asgi.py", "changed, reloading")
             assert goodbye(websocket) == TOLD
         with open_websocket(server.wait_for_address(times=2)):
             server.ctrl_c()

@@ -14,7 +14,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from tests.deploys import servers
-from tests.deploys.servers import TOLD, goodbye, open_websocket, serving
+from tests.deploys.servers import TOLD, goodbye, open_websocket, serving, touch_until
 from tests.server.process import Process
 
 PROMPT = 8.0
@@ -164,8 +164,7 @@ def test_a_reload_tells_its_clients(tmp_path: Path) -> None:
         patch.setattr(servers, "SITE", site)
         with serving("uvicorn", "--reload") as (server, address):
             with open_websocket(address) as websocket:
-                with (site / "mysite" / "asgi.py").open("a") as file:
-                    file.write("\n")
+                touch_until(server, site / "mysite" / "asgi.py", "detected changes")
                 assert goodbye(websocket) == TOLD
             server.wait_for(STARTED, times=2)  # until then newcomers may meet the old one
             with open_websocket(address) as websocket:

@@ -21,5 +21,5 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "handlers": {"console": {"class": "logging.StreamHandler", "stream": "ext://sys.stdout"}},
-    "loggers": {"django.channels": {"handlers": ["console"], "level": "INFO"}},
+    "loggers": {"django.channels": {"handlers": ["console"], "level": "INFO", "propagate": False}},
 }
