@@ -148,6 +148,22 @@ print(connections())
         assert len(await room.messages(1000)) == 1000
 
 
+async def test_several_hosts() -> None:
+    """One connection of the process to each."""
+    with redis_server("redis") as one, redis_server("redis") as two:
+        out = await quiet(
+            [one, two],
+            """
+def work(sender):
+    for number in range(100):
+        layer.sync.group_send(f"room-{number}", {"type": "x"})
+in_threads(*[lambda sender=sender: work(sender) for sender in range(4)])
+print(connections_by_server())
+""",
+        )
+    assert out == ["[1, 1]"]
+
+
 class TestOnACluster:
     """One node more, one connection more; and not another for each call, thread or group."""
 
