@@ -253,6 +253,23 @@ def test_a_denial_of_the_applications_own_is_not_reported_as_a_missing_answer(ca
     assert [r for r in caplog.records if r.levelno > logging.INFO] == []
 
 
+def test_a_handshake_that_cannot_be_read_is_answered(caplog):
+    caplog.set_level(logging.INFO, logger="django.channels.server")
+    request = (
+        b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n"
+        b"X-Own: \x01\r\n\r\n"
+    )
+    with running() as server, socket.create_connection(server.address, timeout=LIMIT) as client:
+        client.sendall(request)
+        answer = b""
+        while part := client.recv(4096):
+            answer += part
+    assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    lines = [record.getMessage() for record in caplog.records]
+    assert lines == ["A WebSocket's opening request could not be read."]
+
+
 def test_clients_that_close_while_the_server_stops(caplog):
     """Twenty of them, so that some are in the midst of it."""
     with ExitStack() as clients, running() as server:

@@ -25,6 +25,7 @@ logger: logging.Logger = logging.getLogger("django.channels.server")
 TICK = 1.0
 """Seconds between two looks of uvicorn at its clock: the ``Date`` header is made once a tick."""
 
+BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 CANCEL_TIMEOUT = 0.5
 """Seconds that applications get after they were cancelled. Who waits for a thread cannot end."""
@@ -219,7 +220,17 @@ class _Engine(uvicorn.Server):
 
 
 class _WebSocketProtocol(WebSocketsSansIOProtocol):
-    """uvicorn's protocol without two of its mistakes (0.54)."""
+    """uvicorn's protocol without three of its mistakes (0.54)."""
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.conn.handshake_exc is not None and not self.handshake_initiated:
+            # uvicorn's HTTP parser took the request and `websockets` does not, for a control
+            # character in a header for example. Nobody would ever answer.
+            logger.info("A WebSocket's opening request could not be read.")
+            answer = b"".join(self.conn.data_to_send())
+            self.transport.write(answer or BAD_REQUEST)
+            self.transport.close()
 
     async def send(self, message: Any) -> None:
         await super().send(message)
