@@ -8,6 +8,7 @@ import pytest
 
 from channels.layers.redis import RedisChannelLayer
 from channels.testing.conformance import CHECKS, Check, Lacking
+from tests.conformance.upstream_redis import LACKING, REDIS
 
 PLACES = [
     "redis7",
@@ -21,9 +22,6 @@ PLACES = [
     "redis_cluster_tls",
 ]
 
-# Nobody owns a general channel, so nobody could take a group's messages for it.
-LACKING = {"general_member"}
-
 
 @pytest.mark.parametrize("check", CHECKS, ids=str)
 @pytest.mark.parametrize("place", PLACES)
@@ -35,7 +33,7 @@ async def test_it_keeps(place: str, check: Check, request: pytest.FixtureRequest
     def make_layer(**options: Any) -> RedisChannelLayer:
         return RedisChannelLayer(hosts=hosts, prefix=prefix, **options)
 
-    if check.name in LACKING:
+    if check.name in LACKING[REDIS]:
         with pytest.raises(Lacking):
             await check.run(make_layer, peers=True, expiry=0.2)
     else:
