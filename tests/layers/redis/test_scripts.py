@@ -318,7 +318,7 @@ def test_a_full_channel(log: Log) -> None:
     assert log.push("m3", capacity=3) == ""
     ((first, _),) = log.take(most=1)
     assert log.push("m3", capacity=3) == "", "what is in a hand still takes its place"
-    log.run(ACKNOWLEDGE, "me", first)
+    log.run(ACKNOWLEDGE, "me", 0, first)
     assert log.push("m3", capacity=3)
     assert [data for _, data in log.take()] == [b"m1", b"m2", b"m3"]
 
@@ -347,7 +347,7 @@ def test_a_second_push_finds_the_first_one_even_after_it_was_handed_over(log: Lo
     since = log.now() - 1000
     position = log.push("m", entry_id="mine")
     ((taken, _),) = log.take()
-    log.run(ACKNOWLEDGE, "me", taken)
+    log.run(ACKNOWLEDGE, "me", 0, taken)
     assert log.push("m", entry_id="mine", since=since) == position
     assert log.take() == []
 
@@ -356,13 +356,14 @@ def test_only_what_is_in_ones_own_hand_is_acknowledged_and_once(log: Log) -> Non
     log.push("m")
     log.push("n")
     mine, other = (position for position, _ in log.take())
-    assert log.run(ACKNOWLEDGE, "you", mine) == [0]
-    assert log.run(ACKNOWLEDGE, "me", mine, other) == [1, 1]
-    assert log.run(ACKNOWLEDGE, "me", mine) == [0]
+    assert log.run(ACKNOWLEDGE, "you", 0, mine) == [0, [0]]
+    assert log.run(ACKNOWLEDGE, "me", 0, mine, other) == [0, [1, 1]]
+    assert log.run(ACKNOWLEDGE, "me", 0, mine) == [0, [0]]
+    assert log.run(ACKNOWLEDGE, "me", 1, mine) == [1, [0]], "it may have been the first attempt"
 
 
 def test_acknowledging_in_a_channel_that_is_gone(log: Log) -> None:
-    assert log.run(ACKNOWLEDGE, "me", "1-1") == [0]
+    assert log.run(ACKNOWLEDGE, "me", 0, "1-1") == [0, [0]]
 
 
 def test_the_own_hand_is_looked_at_again(log: Log) -> None:
@@ -378,7 +379,7 @@ def test_what_is_given_back_is_taken_first(log: Log) -> None:
         log.push(f"m{n}")
     (first, *_) = log.take(most=2)
     log.listen()
-    assert log.run(GIVE_BACK, log.key, "PUBLISH", "0", first[0]) == 1
+    assert log.run(GIVE_BACK, log.key, "PUBLISH", "word", first[0]) == 1
     assert log.announced() == [b""]
     assert [data for _, data in log.take("you")] == [b"m0", b"m2"]
 
@@ -386,19 +387,39 @@ def test_what_is_given_back_is_taken_first(log: Log) -> None:
 def test_what_was_acknowledged_can_be_given_back(log: Log) -> None:
     log.push("m")
     (taken,) = log.take()
-    log.run(ACKNOWLEDGE, "me", taken[0])
-    assert log.run(GIVE_BACK, log.key, "PUBLISH", "0", taken[0]) == 1
+    log.run(ACKNOWLEDGE, "me", 0, taken[0])
+    assert log.run(GIVE_BACK, log.key, "PUBLISH", "word", taken[0]) == 1
     assert log.take("you") == [taken]
 
 
 def test_a_second_giving_back_does_not_repeat_what_somebody_got(log: Log) -> None:
     log.push("m")
     (taken,) = log.take()
-    log.run(GIVE_BACK, log.key, "PUBLISH", "0", taken[0])
+    log.run(GIVE_BACK, log.key, "PUBLISH", "word", taken[0])
     log.take("you")
-    log.run(ACKNOWLEDGE, "you", taken[0])
-    assert log.run(GIVE_BACK, log.key, "PUBLISH", "1", taken[0]) == 0
+    log.run(ACKNOWLEDGE, "you", 0, taken[0])
+    assert log.run(GIVE_BACK, log.key, "PUBLISH", "word", taken[0]) == 0
     assert log.take() == []
+
+
+def test_a_second_giving_back_is_the_first_where_that_did_not_arrive(log: Log) -> None:
+    log.push("m")
+    (taken,) = log.take()
+    log.run(ACKNOWLEDGE, "me", 0, taken[0])
+    assert log.run(GIVE_BACK, log.key, "PUBLISH", "another word", taken[0]) == 1
+    assert log.take("you") == [taken]
+
+
+def test_a_word_that_is_forgotten_leaves_nothing(log: Log) -> None:
+    log.push("m")
+    (taken,) = log.take()
+    readers = len(log.server.xinfo_consumers(log.key, "readers"))
+    log.run(GIVE_BACK, log.key, "PUBLISH", "word", taken[0])
+    assert log.run(GIVE_BACK, log.key, "PUBLISH", "word", "") == 0, "it had nothing in hand"
+    names = [reader["name"] for reader in log.server.xinfo_consumers(log.key, "readers")]
+    assert len(names) == readers + 1
+    assert b"returned" in names
+    assert log.take("you") == [taken]
 
 
 def test_the_hand_of_the_dead(log: Log) -> None:
@@ -407,7 +428,7 @@ def test_the_hand_of_the_dead(log: Log) -> None:
     assert log.take("you", lease=60_000) == []
     assert log.take("you") == []
     assert log.take("you", lease=0) == [taken]
-    assert log.run(ACKNOWLEDGE, "dead", taken[0]) == [0]
+    assert log.run(ACKNOWLEDGE, "dead", 0, taken[0]) == [0, [0]]
 
 
 def test_a_busy_channel_stays_small(log: Log) -> None:
@@ -415,6 +436,6 @@ def test_a_busy_channel_stays_small(log: Log) -> None:
         assert log.push(f"m{n}", capacity=10)
         ((position, data),) = log.take()
         assert data == f"m{n}".encode()
-        log.run(ACKNOWLEDGE, "me", position)
+        log.run(ACKNOWLEDGE, "me", 0, position)
     assert log.server.xlen(log.key) < 200
     assert log.server.xpending(log.key, "readers")["pending"] == 0

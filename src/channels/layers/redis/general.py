@@ -8,6 +8,7 @@ the connection is lost is looked at again; what a dead process has in hand is fr
 import asyncio
 from collections import deque
 from contextlib import suppress
+from secrets import token_hex
 from typing import NamedTuple
 
 from channels.exceptions import BrokerUnavailableError
@@ -151,14 +152,14 @@ class GeneralChannel:
         # Hands of the dead are looked into now and then.
         look = now - self._looked >= LEASE / 2
         doubt, self._doubt = self._doubt, True  # until the answer is here
+        args = (self._reader, most, self._keep, int(LEASE * 1000) if look else "")
         expired, rows = await self._server.run(
             TAKE,
             self.key,
-            self._reader,
-            most,
-            self._keep,
-            int(LEASE * 1000) if look else "",
+            *args,
             "1" if doubt else "0",
+            # What an attempt has taken whose answer was lost is in our hand.
+            again=(*args, "1"),
             deadline=self._loop.time() + PATIENCE,
         )
         self._doubt = False
@@ -180,11 +181,13 @@ class GeneralChannel:
         lost = False
         while True:
             try:
-                answer = await self._server.run(
+                again, answer = await self._server.run(
                     ACKNOWLEDGE,
                     self.key,
                     self._reader,
+                    1 if lost else 0,
                     *positions,
+                    again=(self._reader, 1, *positions),
                     deadline=self._loop.time() + PATIENCE,
                 )
             except BrokerUnavailableError:
@@ -195,7 +198,7 @@ class GeneralChannel:
             break
         # An acknowledgement whose answer was lost is found done: by us, as long as nobody else
         # could have taken the message.
-        done_before = lost and self._loop.time() - taken_at < LEASE / 2
+        done_before = again and self._loop.time() - taken_at < LEASE - 1
         return [each for each, mine in zip(taken, answer, strict=True) if mine or done_before]
 
     def _hand_over(self, taken: Taken) -> None:
@@ -209,16 +212,16 @@ class GeneralChannel:
         task.add_done_callback(self._returning.discard)
 
     async def _give_back(self, taken: Taken) -> None:
-        args = (self.channel, self._server.publish_command)
+        word = f"{self._reader}.{token_hex(8)}"
+        args = (self.channel, self._server.publish_command, word)
+        # As long as it is worth anything: it is nowhere else.
+        deadline = self._loop.time() + self._keep / 1000
         try:
-            await self._server.run(
-                GIVE_BACK,
-                self.key,
-                *args,
-                "0",
-                taken.position,
-                again=(*args, "1", taken.position),
-                deadline=self._loop.time() + LEASE,
-            )
+            await self._server.run(GIVE_BACK, self.key, *args, taken.position, deadline=deadline)
         except (BrokerUnavailableError, ReplyError) as error:
             logger.warning("A message of %r could not be given back: %s", self.name, error)
+            return
+        with suppress(BrokerUnavailableError, ReplyError):
+            await self._server.run(
+                GIVE_BACK, self.key, *args, "", deadline=self._loop.time() + PATIENCE
+            )

@@ -1,23 +1,23 @@
--- Give messages of a general channel back, acknowledged or not: the next reader takes them first.
+-- Give a message of a general channel back, acknowledged or not: the next reader takes it first.
 --
 -- KEYS[1]  the log
 -- ARGV     1 channel to announce on      2 PUBLISH or SPUBLISH
---          3 '1' in a second attempt: only what is still in a hand, because what is in none may
---            have been given back, taken and handed over meanwhile
---          4... positions
+--          3 a word of this gift's own, drawn by the giver: a second attempt with the same word
+--            does nothing, whoever has taken the message meanwhile
+--          4 the message's position; empty when the word is not needed any more
 --
--- Answers how many were given back.
+-- A word is kept as a reader with nothing in hand, the only thing of the group that stays.
 
-local log = KEYS[1]
-local given = 0
-if redis.call('EXISTS', log) == 1 then
-  for i = 4, #ARGV do
-    local command = {'XCLAIM', log, 'readers', 'returned', 0, ARGV[i], 'JUSTID'}
-    if ARGV[3] ~= '1' then
-      command[#command + 1] = 'FORCE'
-    end
-    given = given + #redis.call(unpack(command))
-  end
-  redis.call(ARGV[2], ARGV[1], '')
+local log, word, position = KEYS[1], ARGV[3], ARGV[4]
+if redis.call('EXISTS', log) == 0 then
+  return 0
 end
-return given
+if position == '' then
+  return redis.call('XGROUP', 'DELCONSUMER', log, 'readers', word)
+end
+if redis.call('XGROUP', 'CREATECONSUMER', log, 'readers', word) == 1 then
+  redis.call('XCLAIM', log, 'readers', 'returned', 0, position, 'FORCE', 'JUSTID')
+  redis.call(ARGV[2], ARGV[1], '')
+  return 1
+end
+return 0
