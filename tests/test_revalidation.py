@@ -12,11 +12,12 @@ from django.contrib.sessions.models import Session
 from django.test import TestCase, override_settings
 
 from channels import revalidation
-from channels.auth import AuthMiddlewareStack, is_still_signed_in, login
+from channels.auth import AuthMiddlewareStack, is_still_signed_in, login, logout
+from channels.closing import aclose_user
 from channels.generic.websocket import AsyncWebsocketConsumer
 from channels.limits.presence import users
 from channels.limits.rejections import Rejections
-from tests.client import CONNECT, Client, leave
+from tests.client import CONNECT, Client, frame, leave
 from tests.wire import websocket
 
 
@@ -161,6 +162,33 @@ class Rounds(SignedIn):
                 await User.objects.aupdate(is_active=False)
                 await client.ended()
         assert client.sent[-1]["code"] == 4401
+
+
+class SignIn(SignedIn):
+    async def test_who_signs_in_or_out_on_the_socket(self) -> None:
+        bob = await User.objects.acreate(username="bob")
+
+        class Desk(AsyncWebsocketConsumer):
+            async def receive(self, text_data: Any = None, bytes_data: Any = None) -> None:
+                if text_data == "in":
+                    await login(self.scope, bob)
+                else:
+                    await logout(self.scope)
+                await self.send("done")
+
+        application = AuthMiddlewareStack(Desk.as_asgi())
+        async with Client(application, CONNECT, frame("in"), scope=websocket()) as client:
+            await client.answers(2)
+            assert [presence.user for presence in users.everybody()] == [str(bob.pk)]
+            client.says(frame("out"))
+            await client.answers(3)
+            await aclose_user(bob)
+            assert [presence.user for presence in users.everybody()] == [None]
+            client.says(frame("in"))
+            await client.answers(4)
+            await aclose_user(bob, 4001)
+            await client.ended()
+        assert client.sent[-1]["code"] == 4001
 
 
 async def test_a_database_that_is_away_closes_nobody(

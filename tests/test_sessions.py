@@ -245,6 +245,28 @@ class TestSetCookie:
         assert cookies_of(message)[key]["secure"] is True
 
 
+@pytest.mark.parametrize(
+    ("cookie", "key"),
+    [
+        (b"sessionid=abcdefghabcdefgh", "abcdefghabcdefgh"),
+        (b'sessionid="abcdefgh\\000abcdefgh"', None),
+        (b'sessionid="abcdefgh\\012abcdefgh"', None),
+        (b"sessionid=", None),
+        (b"sessionid=short", None),
+        (b"other=1", None),
+    ],
+)
+async def test_what_cannot_be_a_key_is_none(cookie: bytes, key: str | None) -> None:
+    """PostgreSQL refuses to look for a NUL, and whoever sent it would cause an error."""
+    found = []
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        found.append(scope["session"].session_key)
+
+    await call(SessionMiddlewareStack(application), websocket("/", (b"cookie", cookie)))
+    assert found == [key]
+
+
 class TestSession:
     """What an HTTP answer saves and which cookie it sets; the cache stands in for the database."""
 

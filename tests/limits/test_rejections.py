@@ -3,6 +3,7 @@
 import pytest
 
 from channels.limits.rejections import Rejections, shown
+from channels.statistics import statistics
 
 
 def test_one_line_each_interval_with_the_count(caplog: pytest.LogCaptureFixture) -> None:
@@ -39,3 +40,19 @@ def test_nothing_splits_a_line(text: object) -> None:
     assert len(line) <= 200
     assert len(line.splitlines()) == 1
     assert line.isprintable()
+
+
+def test_a_forked_child_counts_anew(caplog: pytest.LogCaptureFixture) -> None:
+    rejections = Rejections(clock=lambda: 0.0)
+    rejections.note("size", "Limit size=3", lambda: "x")
+    rejections._lock.acquire()  # by a thread that the child has not
+    rejections.forget_inherited()
+    rejections.note("size", "Limit size=3", lambda: "x")
+    assert rejections.counts == {"size": 1}
+    assert len(caplog.messages) == 2
+
+
+def test_statistics_count_them() -> None:
+    before = statistics().get("rejected.a_test", 0)
+    Rejections().note("a_test", "Limit", lambda: "x")
+    assert statistics()["rejected.a_test"] == before + 1

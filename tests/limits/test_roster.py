@@ -39,3 +39,12 @@ def test_threads_never_let_one_too_many_in() -> None:
     for thread in threads:
         thread.join()
     assert sum(entered) == 100
+
+
+def test_a_forked_child_begins_anew() -> None:
+    roster: Roster[str] = Roster()
+    roster.enter("k", "a", None)
+    roster._lock.acquire()  # by a thread that the child has not
+    roster.forget_inherited()
+    assert len(roster) == 0
+    assert roster.enter("k", "b", 1)

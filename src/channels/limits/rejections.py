@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
+from channels.layers.forks import forget_after_fork
 from channels.statistics import count
 
 logger: logging.Logger = logging.getLogger("django.channels.limits")
@@ -31,6 +32,12 @@ class Rejections:
         self._lock = threading.Lock()
         self._said: dict[str, tuple[float, int]] = {}
         """When the last line for a limit was written, and the count it gave."""
+        forget_after_fork(self)
+
+    def forget_inherited(self) -> None:
+        """In a forked child: count anew."""
+        self.counts = Counter()
+        self._said, self._lock = {}, threading.Lock()
 
     def note(self, limit: str, what: str, who: Callable[[], str]) -> None:
         """Count one.

@@ -4,6 +4,8 @@ import threading
 from collections.abc import Hashable
 from typing import Generic, TypeVar
 
+from channels.layers.forks import forget_after_fork, keep_inherited
+
 T = TypeVar("T", bound=Hashable)
 
 
@@ -13,6 +15,12 @@ class Roster(Generic[T]):
     def __init__(self) -> None:
         self._present: dict[Hashable, set[T]] = {}
         self._lock = threading.Lock()
+        forget_after_fork(self)
+
+    def forget_inherited(self) -> None:
+        """In a forked child: those who are there are with the parent."""
+        keep_inherited(self._present)
+        self._present, self._lock = {}, threading.Lock()
 
     def enter(self, key: Hashable, connection: T, most: int | None) -> bool:
         """Add a connection, unless there are ``most`` already."""
