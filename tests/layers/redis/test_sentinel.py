@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from channels.layers.redis import RedisChannelLayer
-from tests.redis_servers import SentinelSet
+from tests.redis_servers import Authority, SentinelSet
 
 
 @asynccontextmanager
@@ -27,12 +27,14 @@ async def pass_one(layer: Any, channel: str, number: int) -> None:
         pass
 
 
+@pytest.mark.parametrize("guarded", [False, True], ids=["plain", "tls and password"])
 async def test_a_failover_is_followed_at_the_word_of_a_sentinel(
-    caplog: pytest.LogCaptureFixture,
+    guarded: bool, authority: Authority, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It answers as if it were the master for about ten seconds more. Only the word of a Sentinel
     makes the layer say that there is a new one."""
-    with SentinelSet("redis") as servers:
+    guards: Any = {"tls": authority, "password": "sesame"} if guarded else {}
+    with SentinelSet("redis", **guards) as servers:
         async with layer_over(servers) as layer:
             channel = await layer.new_channel()
             await layer.group_add("g", channel)
