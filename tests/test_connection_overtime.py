@@ -262,6 +262,55 @@ async def test_what_receive_sets_in_the_context_is_there_for_the_handler_of_its_
     assert seen == ["trace of hang", "by the handler", "trace of 1", "trace of 2", "trace of 2"]
 
 
+@pytest.mark.parametrize("ending", ["fails", "closed from outside", "cancelled"])
+async def test_an_end_while_it_reads_ahead_leaves_no_receive_behind(
+    time: Time, ending: str
+) -> None:
+    """Some servers do not close while somebody receives."""
+
+    class Fails(Hangs):
+        async def receive(self, text_data: str | None = None, bytes_data: Any = None) -> None:
+            await self.hang("x")
+            raise ValueError("mine")
+
+    class Counts(Client):
+        receiving = 0
+
+        async def receive(self) -> Message:
+            self.receiving += 1
+            try:
+                return await super().receive()
+            finally:
+                self.receiving -= 1
+
+        async def send(self, message: Message) -> None:
+            if message["type"] == "websocket.close":
+                assert self.receiving == 0
+            await super().send(message)
+
+    consumer = Fails()
+    async with Counts(consumer, CONNECT) as client:
+        await hanging(client, consumer, "client")
+        await time.tick(2)
+        assert client.receiving == 1
+        if ending == "fails":
+            consumer.go_on.set()
+            with pytest.raises(ValueError, match="mine"):
+                await client.ended()
+        elif ending == "cancelled":
+            client.task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await client.ended()
+        else:
+            (connection,) = live_here().connections
+            connection.close_soon(1012, grace=0)
+            await client.ended()
+        assert client.receiving == 0
+    code = {"fails": 1011, "cancelled": 1006}.get(ending, 1012)
+    assert consumer.log[-1] == code
+    assert ("websocket.close" in client.types) == (ending != "cancelled")
+
+
 async def test_with_an_infinite_grace_nothing_is_cancelled(time: Time) -> None:
     consumer = Hangs()
     consumer.grace_seconds = math.inf

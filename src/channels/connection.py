@@ -71,7 +71,6 @@ class Connection(Ending):
     """
 
     __slots__ = (
-        "_ahead",
         "_cancels_before",
         "_cut_at",
         "_dispatch",
@@ -111,7 +110,6 @@ class Connection(Ending):
         self._cancels_before = 0
         self._interruptions = 0
         self._failure: BaseException | None = None
-        self._ahead: ReadAhead | None = None
         self._cut_at: float | None = None
         """When the handler in hand is cut, by the watch's clock."""
         self._slots: asyncio.Semaphore | None = None
@@ -408,6 +406,7 @@ class Connection(Ending):
     def _cut(self) -> None:
         """Cancel the handler in hand, in whichever lane."""
         self._phase = CUT
+        count("handlers.cut")
         if self._cut_at is None:
             self._cut_at = self._watch.clock()
         if self.outbox is not None:

@@ -21,6 +21,7 @@ from channels.denial import deny
 from channels.exceptions import StopConsumer
 from channels.gate import OPEN, WAITING
 from channels.layer_lane import LayerLane, Phase
+from channels.statistics import count
 from channels.strands import Strand
 from channels.threads import restore_waiting_thread, use_strand
 from channels.typing import Message, Scope, Send
@@ -28,6 +29,7 @@ from channels.typing import Message, Scope, Send
 if TYPE_CHECKING:
     import contextvars
 
+    from channels.ahead import ReadAhead
     from channels.outbox import Outbox
 
 logger: logging.Logger = logging.getLogger("django.channels")
@@ -57,6 +59,7 @@ class Ending(LayerLane):
     """The end of a :class:`~channels.connection.Connection`."""
 
     __slots__ = (
+        "_ahead",
         "_client_task",
         "_consumer",
         "_context",
@@ -91,6 +94,7 @@ class Ending(LayerLane):
         """Further strands, of handlers that overlap."""
         self._overlapping: set[asyncio.Task[None]] | None = None
         self._waiting_thread = waiting_thread
+        self._ahead: ReadAhead | None = None
         self._client_task: asyncio.Task[Any] | None = None
         self._context: contextvars.Context | None = None
         """What the context was before the first event."""
@@ -127,6 +131,8 @@ class Ending(LayerLane):
             self.outbox.close()  # a handler that waits for the client must not be waited for
         restore_waiting_thread(self._waiting_thread)
         beside = [*self._tasks, *(self._overlapping or ())]
+        if self._ahead is not None and self._ahead.task is not None:
+            beside.append(self._ahead.task)
         for task in beside:
             task.cancel()
         await _wait(beside, LAST_WORD)
@@ -183,6 +189,7 @@ class Ending(LayerLane):
         stack = strand.leave_behind()
         if stack is None:
             return
+        count("handlers.left_behind")
         logger.warning(
             "A sync handler of %s has outlived its connection (path %r) and is left behind in its "
             "thread. What it sends goes nowhere. It is here:\n%s",

@@ -21,7 +21,9 @@ def statistics() -> dict[str, int]:
 
     ``connections.opened`` are the WebSockets of which a consumer was told, ``connections.accepted``
     those that it accepted, ``connections.ended`` those of which it was told the end: when no client
-    is connected, as many as were opened. ``rejected.…`` are refusals, by reason.
+    is connected, as many as were opened. ``handlers.cut`` are handlers that used up their grace,
+    ``handlers.left_behind`` those that went on in their thread.
+    ``rejected.…`` are refusals, by reason.
 
     The values only ever go up. A counter that nothing happened to is not there.
     """

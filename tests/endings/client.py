@@ -49,12 +49,12 @@ class Client:
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         self._socket.close()
 
-    def saw(self) -> Any:
+    def saw(self, patience: float = OPEN_SECONDS) -> Any:
         """How the server ended the connection: the code of its close frame, ``"HTTP 403"``,
         ``"cut"`` where TCP ended without a close frame, or ``"open"``."""
         if self.status != 101:
             return f"HTTP {self.status}"
-        self._socket.settimeout(OPEN_SECONDS)
+        self._socket.settimeout(patience)
         try:
             while self._next(Frame) is not None:
                 pass

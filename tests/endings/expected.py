@@ -59,6 +59,13 @@ ENDINGS: Final = {
         "close",
         elsewhere={"hypercorn": (1000, 4002), "granian": (1005, 4002)},
     ),
+    "layer_handler_closes": Ending(
+        "`close(4002)` in the handler of a layer's message",
+        4002,
+        4002,
+        "layer_handler_closes",
+        elsewhere={"hypercorn": (1000, 4002), "granian": (1005, "open")},
+    ),
     "consumer_stops": Ending("a handler raises `StopConsumer`", 1000, 1000, "stop"),
     "denied": Ending(
         "`close()` in `connect`",
@@ -117,6 +124,9 @@ ENDINGS: Final = {
         },
     ),
     "sigterm": Ending("SIGTERM", 1012, 1012, elsewhere={"daphne": (None, "cut")}),
+    "sigterm_hangs": Ending(
+        "SIGTERM, a handler hangs", 1012, 1012, "hang", elsewhere={"daphne": (None, "cut")}
+    ),
 }
 
 

@@ -15,7 +15,7 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 APPLICATION = "tests.endings.application:application"
 START_LIMIT = 30.0
-END_LIMIT = 20.0
+END_LIMIT = 15.0
 LOOK_EVERY = 0.02
 
 COMMANDS: dict[str, Callable[[int], list[str]]] = {
@@ -115,7 +115,7 @@ def serving(kind: str, folder: Path) -> Iterator[Served]:
         process.terminate()
         try:
             process.wait(END_LIMIT)
-        except subprocess.TimeoutExpired:
+        except subprocess.TimeoutExpired:  # Daphne, which waits for a handler that hangs
             process.kill()
             process.wait(END_LIMIT)
 
