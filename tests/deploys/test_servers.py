@@ -3,8 +3,10 @@
 import re
 import signal
 import sys
+from contextlib import ExitStack
 from dataclasses import dataclass
 
+import httpx
 import pytest
 
 from channels.draining.closing import REASON
@@ -16,6 +18,7 @@ pytestmark = [
 ]
 
 TOLD = (1012, REASON)
+STARTED = "Application startup complete"
 
 
 @dataclass
@@ -78,3 +81,33 @@ def test_granian_waits_for_a_drain_that_takes_longer() -> None:
             assert websocket.recv(timeout=10) == "done"
             assert goodbye(websocket) == TOLD
         assert server.end()[0] == 0
+
+
+def test_uvicorn_replaces_one_worker_after_the_other() -> None:
+    with serving("uvicorn with workers") as (server, address), ExitStack() as stack:
+        server.wait_for(STARTED, times=2)
+        websockets = [stack.enter_context(open_websocket(address)) for _ in range(20)]
+        server.send(signal.SIGHUP)
+        assert [goodbye(websocket) for websocket in websockets] == [TOLD] * 20
+        server.wait_for(STARTED, times=4)
+        server.wait_for("Finished server process", times=2)
+        with open_websocket(address) as websocket:
+            websocket.send("new")
+            assert websocket.recv(timeout=10) == "new"
+            server.send(signal.SIGTERM)
+            assert goodbye(websocket) == TOLD
+        assert server.end()[0] == 0
+        # A worker that nobody came to has never made its layer.
+        assert server.text.count("layer closed") >= 2
+
+
+def test_a_worker_that_has_served_enough_ends_as_the_server_has_it() -> None:
+    with (
+        serving("uvicorn", "--limit-max-requests", "1") as (server, address),
+        open_websocket(address) as websocket,
+    ):
+        httpx.get(f"http://{address}/slow/", trust_env=False)
+        assert goodbye(websocket) == (1012, "")
+        server.end()
+        assert re.findall(r"^disconnect (\d+)$", server.text, re.MULTILINE) == ["1012"]
+        assert "layer closed" in server.text

@@ -143,7 +143,8 @@ def test_every_worker_drains(name: str, to_all: bool) -> None:
         assert [goodbye(websocket) for websocket in websockets] == [TOLD] * 40
         assert_ended_in_order(server, 40)
         assert server.text.count("draining.") == 2
-        assert server.text.count("layer closed") == 2
+        # A worker that nobody came to has never made its layer.
+        assert 1 <= server.text.count("layer closed") <= 2
 
 
 def test_ctrl_c_in_a_terminal_reaches_every_worker_twice() -> None:

@@ -6,6 +6,7 @@ from django.core.asgi import get_asgi_application
 from django.urls import path, re_path
 
 from channels.auth import AuthMiddlewareStack
+from channels.draining import Drained, drain
 from channels.layers import BaseChannelLayer, InMemoryChannelLayer
 from channels.layers.log import Position
 from channels.middleware import BaseMiddleware
@@ -81,3 +82,9 @@ async def test_the_project() -> None:
         assert_type(await client.receive_nothing(), bool)
     response = await HttpCommunicator(application, "GET", "/feed/").get_response()
     assert response["status"] == 200
+
+
+async def stop_serving() -> None:
+    """Where there is no lifespan."""
+    assert_type(await drain(), Drained)
+    assert_type((await drain(seconds=5, deadline=20.5)).late, int)
