@@ -1,6 +1,7 @@
 """What was sent stays what was sent, and every receiver has its own."""
 
 import copy
+import traceback
 from collections import OrderedDict
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -155,3 +156,30 @@ def test_subclasses_of_atoms_are_no_atoms() -> None:
     assert type(received) is Text
     assert received.attributes == [1]
     assert received.attributes is not text.attributes
+
+
+def nested(depth: int, kind: type) -> Any:
+    value: Any = "end"
+    for _ in range(depth):
+        value = {"a": value} if kind is dict else kind([value])
+    return value
+
+
+@pytest.mark.parametrize("kind", [dict, list, tuple])
+def test_a_message_may_be_nested_two_hundred_deep(kind: type) -> None:
+    message = {"type": "x", "content": nested(199, kind)}
+    assert Snapshot(message).message() == message
+
+
+@pytest.mark.parametrize("kind", [dict, list, tuple])
+@pytest.mark.parametrize("depth", [200, 450, 900, 100_000])
+def test_a_deeper_one_is_refused_at_the_sender_in_a_few_lines(kind: type, depth: int) -> None:
+    with pytest.raises(TypeError, match="nested more than 200 deep") as caught:
+        Snapshot({"type": "x", "content": nested(depth, kind)})
+    assert len(traceback.format_exception(caught.value)) < 10
+
+
+def test_the_same_list_twice_is_no_circle() -> None:
+    shared = nested(150, list)
+    message = {"type": "x", "a": shared, "b": [shared, shared]}
+    assert Snapshot(message).message() == message
