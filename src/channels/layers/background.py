@@ -15,7 +15,7 @@ from contextvars import ContextVar
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
-from asgiref.sync import AsyncToSync, SyncToAsync, ThreadSensitiveContext
+from asgiref.sync import SyncToAsync, ThreadSensitiveContext
 
 from channels.layers.forks import forget_after_fork, keep_inherited
 
@@ -62,9 +62,9 @@ class Background:
         threads = self._threads
 
         def begin() -> None:
-            # Sync code must not be sent to a thread that stands still until it is done.
+            # Sync code must not be sent to a thread that stands still until it is done. (That of
+            # async_to_sync is not: asgiref shows it to nobody on another thread.)
             SyncToAsync.thread_sensitive_context.set(threads)
-            AsyncToSync.executors.current = None
             # The coroutine is made here and not before: one that never ran would be warned of.
             task = asyncio.ensure_future(_answer(answer, function, *args, **kwargs))
             answer.add_done_callback(partial(_give_up, task))
