@@ -100,6 +100,8 @@ class Follows:
 
     def __init__(self, server: Server | ClusterServer, keep: int, *, refresh_busy: bool) -> None:
         self.by_channel: dict[bytes, Follow] = {}
+        self.epochs: dict[bytes, bytes] = {}
+        """By log, the epoch that it was last seen in; of logs that are not followed, too."""
         self.server_time: int = 0
         """The newest of the server's times (milliseconds) that was seen."""
         self._server = server
@@ -129,6 +131,8 @@ class Follows:
         self._unread.pop(follow, None)
         if self.by_channel.get(follow.channel) is follow:
             del self.by_channel[follow.channel]
+            # Whoever sends to it again learns it again: nothing stays of groups that are over.
+            self.epochs.pop(follow.key, None)
             self._server.unsubscribe(follow.channel)
 
     def subscribed(self, channel: bytes) -> None:

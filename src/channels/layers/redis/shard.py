@@ -34,8 +34,7 @@ class Shard:
             Listener(self._on_message, self._on_subscribed, self._on_up)
         )
         self.follows: Follows = Follows(self.server, keep, refresh_busy=not history)
-        self.epochs: dict[bytes, bytes] = {}
-        """By log, the epoch that it was last seen in."""
+        self.epochs: dict[bytes, bytes] = self.follows.epochs
         self.hearers: dict[bytes, Hearer] = {}
 
     def channel(self, key: bytes) -> bytes:
