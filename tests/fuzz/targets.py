@@ -23,6 +23,7 @@ from channels.exceptions import UnreadableMessageError
 from channels.generic.websocket import AsyncJsonWebsocketConsumer
 from channels.layers import BaseChannelLayer, InMemoryChannelLayer
 from channels.layers.serializers import make_serializer
+from channels.limits.addresses import trusted
 from channels.routing import ProtocolTypeRouter, URLRouter
 from channels.security.websocket import OriginValidator
 from channels.server.access_log import AccessLog
@@ -166,6 +167,31 @@ def session_key(data: bytes) -> None:
     """The same for the session's own cookie, plain and quoted."""
     cookies(b"sessionid=" + data.replace(b";", b""))
     cookies(b'sessionid="' + data.replace(b";", b"").replace(b'"', b"") + b'"')
+
+
+# Addresses.
+
+
+@target
+def forwarded(data: bytes) -> None:
+    """What a client writes into the header of a trusted proxy does not change its address."""
+    proxy, client = "10.0.0.1", "203.0.113.7"
+    for header, appended in (
+        ("X-Forwarded-For", f", {client}"),
+        ("X-Real-IP", None),
+        ("Forwarded", f", for={client}"),
+        ("Forwarded", f', for="{client}:1234";proto=https'),
+    ):
+        name = header.lower().encode()
+        value = data if appended is None else data + appended.encode()
+        scope = {"client": (proxy, 1), "headers": [(name, value)]}
+        found = trusted(["10.0.0.0/8"], header).client(scope)
+        if appended is not None:
+            assert str(found) in {proxy, client}, f"{header}: {found}"
+        # Who is no proxy has no say.
+        scope["client"] = (client, 1)
+        assert str(trusted(["10.0.0.0/8"], header).client(scope)) == client
+        assert str(trusted(None, header).client(scope)) == client
 
 
 # Paths.
