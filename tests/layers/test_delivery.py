@@ -247,6 +247,27 @@ class TestListeners:
         assert post.drops.counts == {"expired": 1}
 
 
+class TestTakenEarly:
+    def test_all_but_the_last_message(self, post: Post) -> None:
+        post.send(1, 2, 3)
+        taken = [post.take_early("a") for _ in range(3)]
+        assert [t and t.message()["n"] for t in taken] == [1, 2, None]
+        assert _numbers(post, "a") == [3]
+
+    def test_nothing_of_a_channel_without_mail(self, post: Post) -> None:
+        assert post.take_early("a") is None
+        assert post.empty()
+
+    async def test_not_what_has_expired(self, post: Post, clock: Clock) -> None:
+        post.send(1)
+        clock.now += EXPIRY / 2
+        post.send(2, 3)
+        clock.now += EXPIRY / 2
+        assert post.take_early("a") is None
+        assert await post.get() == 2
+        assert post.drops.counts["expired"] == 1
+
+
 def _numbers(post: Post, channel: str) -> list[int]:
     box = post.boxes[channel]
     return [found.message()["n"] for found in iter(lambda: post.take(channel, box), None)]

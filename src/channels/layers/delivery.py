@@ -241,6 +241,18 @@ class Delivery:
                 self._abandon(channel, box, waiter)
                 raise
 
+    def take_early(self, channel: str) -> Snapshot | None:
+        """The oldest of several messages that wait. ``None`` for fewer, or where it has expired:
+        that is for :meth:`receive`, which keeps account of mailboxes that become empty."""
+        box = self.boxes.get(channel)
+        if box is None or len(box.items) < 2:
+            return None
+        with self.lock:
+            items = box.items
+            if len(items) < 2 or items[0][0] <= self.clock():
+                return None
+            return items.pop(0)[1]
+
     def listen(self, channel: str, wake: Callable[[], None]) -> Box:
         """Have ``wake`` called on the running loop whenever ``channel`` gets a message, and soon if
         it has one already."""

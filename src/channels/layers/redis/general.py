@@ -59,7 +59,8 @@ class GeneralChannel:
         self._doubt = False
         """Whether something may be in hand that nobody here knows of."""
         self._looked = float("-inf")
-        self._timer: asyncio.TimerHandle | None = None
+        self._used = self._loop.time()
+        self._timer: asyncio.TimerHandle = self._loop.call_later(LEASE / 2, self._look)
         shard.listen(self)
 
     @property
@@ -73,6 +74,7 @@ class GeneralChannel:
         """
         waiter: asyncio.Future[Taken] = self._loop.create_future()
         self._waiters.append(waiter)
+        self._used = self._loop.time()
         self._more = True
         self._go_on()
         try:
@@ -84,8 +86,6 @@ class GeneralChannel:
                 with suppress(ValueError):  # it was passed over already
                     self._waiters.remove(waiter)
             raise
-        finally:
-            self._set_timer()
 
     def heard(self) -> None:
         """A message was put into the channel, or may have been while nothing was heard of it."""
@@ -98,8 +98,7 @@ class GeneralChannel:
 
     async def close(self) -> None:
         """Give back what was handed to receivers that have gone. Bounded."""
-        if self._timer is not None:
-            self._timer.cancel()
+        self._timer.cancel()
         if self._taking is not None:
             self._taking.cancel()
         self._shard.ignore(self)
@@ -112,21 +111,17 @@ class GeneralChannel:
             if self._server.up:
                 self._taking = self._loop.create_task(self._take())
 
-    def _set_timer(self) -> None:
-        """Look again now and then while somebody waits, and leave when nobody does for long."""
-        if self._timer is None:
-            self._timer = self._loop.call_later(LINGER if not self._waiters else LEASE, self._look)
-
     def _look(self) -> None:
-        self._timer = None
+        """Look again now and then while somebody waits, and leave when nobody has for long."""
+        now = self._loop.time()
         if self._waiters:
+            self._used = now
             self._looked = float("-inf")
             self.heard()
-            self._set_timer()
-        elif self.idle:
+        elif self.idle and now - self._used >= LINGER:
             self._shard.ignore(self)
-        else:
-            self._set_timer()
+            return
+        self._timer = self._loop.call_later(LEASE / 2, self._look)
 
     async def _take(self) -> None:
         try:

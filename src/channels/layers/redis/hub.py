@@ -105,8 +105,12 @@ class Hub:
                 follow = self._groups[group] = self._follow(
                     "g", group, GroupReader(self, group), from_start=False
                 )
+            # Mail too: what a member is sent directly comes in order with what its groups are sent.
+            mail = self.open_mail()
             if not follow.live:
                 await self.wait_until_live(follow)
+            if not mail.live:
+                await mail.wait_until_live(self.loop.time() + self.options.send_timeout)
             with self.delivery.lock:
                 # Once more: other groups may have been joined meanwhile.
                 self.delivery.check_groups(group, channel, self.memberships)
@@ -159,6 +163,10 @@ class Hub:
             )
 
     # Mail.
+
+    @property
+    def takes_mail(self) -> bool:
+        return self._mail is not None
 
     def open_mail(self) -> Follow:
         """Begin to take direct mail, unless that has been done."""

@@ -150,10 +150,14 @@ class RedisChannelLayer(BaseChannelLayer):
         self.drops.report()
 
     async def receive(self, channel: str) -> Message:
+        hub = self._hubs.get(process_of(channel)) if isinstance(channel, str) else None
+        if hub is not None and (snapshot := hub.delivery.take_early(channel)) is not None:
+            return snapshot.message()
         self.require_valid_channel_name(channel)
         if "!" in channel:
             hub = self._owner(channel)
-            hub.on_loop(hub.open_mail)
+            if not hub.takes_mail:
+                hub.on_loop(hub.open_mail)
             snapshot = await hub.delivery.receive(channel)
         else:
             if asyncio.get_running_loop() not in AsyncToSync.loop_thread_executors:
