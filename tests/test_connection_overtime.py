@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
+from django.core.exceptions import ImproperlyConfigured
 
 from channels import ahead, watch
 from channels.generic.websocket import AsyncWebsocketConsumer, WebsocketConsumer
@@ -133,6 +134,41 @@ async def test_a_handler_that_ends_in_its_grace_is_not_cancelled_and_the_queue_i
         "2 ends",
         4001,
     ]
+
+
+async def test_once_the_end_was_read_sends_answer_false(time: Time) -> None:
+    answers: list[Any] = []
+
+    class Answers(Hangs):
+        async def receive(self, text_data: str | None = None, bytes_data: Any = None) -> None:
+            await self.hang("x")
+            answers.append(await self.send("late"))
+            answers.append(await self.close())
+
+    consumer = Answers()
+    async with Client(consumer, CONNECT) as client:
+        await hanging(client, consumer, "client")
+        client.says(leave(4001))
+        await time.tick(2)
+        consumer.go_on.set()
+        await client.ended()
+    assert answers == [False, False]
+    assert client.types == ["websocket.accept"]
+
+
+async def test_a_setting_that_is_none_ends_the_connection_and_not_the_tick(
+    time: Time, settings: Any
+) -> None:
+    settings.CHANNELS = {"GRACE_SECONDS": "long"}
+    consumer = Hangs()
+    consumer.grace_seconds = None
+    async with Client(consumer, CONNECT) as client:
+        await hanging(client, consumer, "client")
+        client.says(leave(4001))
+        await time.tick(3)
+        with pytest.raises(ImproperlyConfigured, match="GRACE_SECONDS"):
+            await client.ended()
+    assert consumer.log[-1] == 1011
 
 
 async def test_the_grace_is_for_all_that_waits_and_not_for_each(time: Time) -> None:

@@ -77,6 +77,7 @@ RANKS: list[tuple[str, list[str]]] = [
             "channels.layer_lane",
             "channels.middleware",
             "channels.outbox",
+            "channels.overlap",
             "channels.revalidation",
             "channels.routing",
             "channels.sessions",

@@ -27,13 +27,14 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from channels.ahead import ReadAhead
-from channels.ending import LAST_WORD, Ending, log_lost, which_leaves
+from channels.ending import LAST_WORD, log_lost, which_leaves
 from channels.exceptions import StopConsumer
 from channels.layer_lane import CUT, FRESH, Phase, Seen, adopt
 from channels.live import live_here
+from channels.overlap import BOUNDARIES, Overlap, is_ending
 from channels.statistics import count
 from channels.strands import Strand
-from channels.threads import current_strand, use_strand, waiting_thread
+from channels.threads import current_strand, waiting_thread
 from channels.typing import Message, Receive, Scope, Send
 
 if TYPE_CHECKING:
@@ -41,11 +42,6 @@ if TYPE_CHECKING:
     from channels.outbox import Outbox
 
 logger: logging.Logger = logging.getLogger("django.channels")
-
-ENDINGS = ("websocket.disconnect", "http.disconnect")
-"""Events after which nothing comes any more."""
-
-BOUNDARIES = (*ENDINGS, "websocket.connect")
 
 
 class Waits(Enum):
@@ -59,7 +55,7 @@ class Waits(Enum):
 NOT, FOR_CLIENT, FOR_TURN = Waits
 
 
-class Connection(Ending):
+class Connection(Overlap):
     """Drives a consumer through one connection.
 
     Args:
@@ -77,7 +73,6 @@ class Connection(Ending):
         "_failure",
         "_interruptions",
         "_receive",
-        "_slots",
         "_waits",
         "meter",
     )
@@ -112,12 +107,6 @@ class Connection(Ending):
         self._failure: BaseException | None = None
         self._cut_at: float | None = None
         """When the handler in hand is cut, by the watch's clock."""
-        self._slots: asyncio.Semaphore | None = None
-        most: int = consumer.max_concurrency
-        if most > 1:
-            self._overlaps = True
-            self._slots = asyncio.Semaphore(most)
-            self._overlapping = set()
 
     async def run(self) -> None:
         """Serve until the connection ends.
@@ -290,7 +279,7 @@ class Connection(Ending):
             StopConsumer: that was cut, so that no other handler begins.
         """
         self._waits = FOR_TURN
-        if _is_ending(message):
+        if is_ending(message):
             self._depart(message)
         await self._turn.take()
         if self._phase == CUT:
@@ -334,43 +323,6 @@ class Connection(Ending):
             count("connections.ended")
             self.gate.close()
 
-    # Handlers that overlap.
-
-    async def _overlap(self, message: Message) -> None:
-        """Begin a handler when fewer than ``max_concurrency`` are in hand. ``connect`` and the end
-        overlap with nothing."""
-        assert self._slots is not None and self._overlapping is not None  # noqa: PT018
-        if message.get("type") in BOUNDARIES:
-            if self._overlapping:
-                self._depart(message)
-                await asyncio.wait(self._overlapping)
-            await self._handle(message)
-            return
-        await self._slots.acquire()
-        task = self.loop.create_task(self._guard(functools.partial(self._in_slot, message)))
-        self._overlapping.add(task)
-        task.add_done_callback(self._free_slot)
-
-    async def _in_slot(self, message: Message) -> None:
-        strand: Strand | None = None
-        if self._strand is not None:
-            strand = self._strand.sibling()
-            use_strand(strand)
-            if self._siblings is None:
-                self._siblings = []
-            self._siblings.append(strand)
-        try:
-            await self._handle(message)
-        finally:
-            if strand is not None and self._siblings is not None and not strand.busy:
-                self._siblings.remove(strand)
-                await strand.end()
-
-    def _free_slot(self, task: "asyncio.Task[None]") -> None:
-        assert self._slots is not None and self._overlapping is not None  # noqa: PT018
-        self._overlapping.discard(task)
-        self._slots.release()
-
     # A handler that runs for long.
 
     def look(self, now: float) -> bool:
@@ -393,7 +345,7 @@ class Connection(Ending):
         if self._ahead is None:
             assert self._context is not None, "set before the first event"
             context = self._client_context or self._context
-            self._ahead = ReadAhead(self._receive, context, _is_ending, self._depart)
+            self._ahead = ReadAhead(self._receive, context, is_ending, self._depart)
         self._ahead.go_on()
 
     def _depart(self, end: Message | BaseException) -> None:
@@ -401,7 +353,13 @@ class Connection(Ending):
         if self._phase >= CUT or self._departure is not None:
             return
         self._departure = end
-        self._cut_at = self._watch.clock() + self.grace()
+        if self.scope.get("type") == "websocket":
+            self.gate.close()
+        self._cut_at = now = self._watch.clock()
+        try:
+            self._cut_at = now + self.grace()
+        except Exception as error:  # a setting that is none; there is no time then
+            self.fail(error)
 
     def _cut(self) -> None:
         """Cancel the handler in hand, in whichever lane."""
@@ -415,7 +373,3 @@ class Connection(Ending):
             self._interrupt()
         elif self._layer_lane is not None:
             self._layer_lane.cancel()
-
-
-def _is_ending(message: Message) -> bool:
-    return message.get("type") in ENDINGS

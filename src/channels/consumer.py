@@ -15,13 +15,14 @@ from asgiref.sync import async_to_sync, markcoroutinefunction
 
 from channels import DEFAULT_CHANNEL_LAYER, control
 from channels.closing import obey
-from channels.connection import ENDINGS, Connection
+from channels.connection import Connection
 from channels.db import DatabaseSyncToAsync, aclose_old_connections, database_sync_to_async
 from channels.exceptions import StopConsumer
 from channels.layers import get_channel_layer
 from channels.limits.door import Door, limits_of, rules_of, turn_away
 from channels.limits.values import Limits
 from channels.outbox import Outbox
+from channels.overlap import ENDINGS
 from channels.threads import current_strand, strand
 from channels.typing import Message, Receive, Scope, Send
 

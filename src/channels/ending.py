@@ -118,6 +118,10 @@ class Ending(LayerLane):
         return None if math.isinf(seconds) else seconds
 
     @abstractmethod
+    def _depart(self, end: Message | BaseException) -> None:
+        """Note that the client has gone, while a handler is in hand."""
+
+    @abstractmethod
     def _is_cancelled(self) -> bool:
         """Whether the server wants the task cancelled."""
 
@@ -160,6 +164,8 @@ class Ending(LayerLane):
     ) -> tuple[BaseException | None, Verdict]:
         """What is to leave the application, and what client and consumer are told."""
         if failure is None:
+            if isinstance(self._departure, BaseException):
+                return None, Verdict(ABNORMAL_CLOSURE)
             if self._farewell is None:
                 # A server that is not told may leave the client's side open for ever.
                 return None, Verdict(NORMAL_CLOSURE, tell=self._departure is None)

@@ -53,13 +53,16 @@ class Watch:
     def tick(self) -> None:
         """Look at every connection that is entered."""
         now = self.clock()
-        for connection in list(self._entered):
-            if not connection.look(now):
-                self._entered.discard(connection)
         if self._timer is not None:
             self._timer.cancel()
-        again = bool(self._entered)
-        self._timer = self._loop.call_later(TICK_SECONDS, self.tick) if again else None
+            self._timer = None
+        try:
+            for connection in list(self._entered):
+                if not connection.look(now):
+                    self._entered.discard(connection)
+        finally:
+            if self._entered:
+                self._timer = self._loop.call_later(TICK_SECONDS, self.tick)
 
 
 _by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, Watch] = WeakKeyDictionary()
