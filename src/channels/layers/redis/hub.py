@@ -142,7 +142,9 @@ class Hub:
         if follow is None or group in self._joining or group in self.memberships.groups:
             return
         del self._groups[group]
-        self.shard(group).follows.unfollow(follow)
+        shard = self.shard(group)
+        shard.follows.unfollow(follow)
+        shard.epochs.pop(follow.key, None)
 
     async def ask_to_join(self, group: str, channel: str) -> None:
         """Have another process make one of its channels a member."""

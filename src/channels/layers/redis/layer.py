@@ -150,7 +150,8 @@ class RedisChannelLayer(BaseChannelLayer):
         self.drops.report()
 
     async def receive(self, channel: str) -> Message:
-        hub = self._hubs.get(process_of(channel)) if isinstance(channel, str) else None
+        # The path of every message to a caller of receive(). Whether a name is one, is asked below.
+        hub = self._hubs.get(process_of(channel)) if hasattr(channel, "partition") else None
         if hub is not None and (snapshot := hub.delivery.take_early(channel)) is not None:
             return snapshot.message()
         self.require_valid_channel_name(channel)
