@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -39,15 +40,22 @@ class Child:
 
     Args:
         python: the interpreter of the environment that it runs in.
+        variables: environment variables beside those that every process gets.
     """
 
-    def __init__(self, python: Path, module: str, *arguments: str) -> None:
+    def __init__(
+        self,
+        python: Path,
+        module: str,
+        *arguments: str,
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
         self.name = " ".join((module.removeprefix("benchmarks."), *arguments))
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by stop()
         self._process = subprocess.Popen(
             [str(python), "-m", module, *arguments],
             cwd=ROOT,
-            env=environment(DJANGO_SETTINGS_MODULE="benchmarks.apps.settings"),
+            env=environment(DJANGO_SETTINGS_MODULE="benchmarks.apps.settings", **(variables or {})),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,

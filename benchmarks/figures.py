@@ -34,7 +34,7 @@ class Spread:
 def cost(sample: Sample, judge: str) -> float:
     """What one unit cost: seconds or bytes."""
     value: float = sample[judge]
-    return value if judge.startswith("p99") else value / sample["count"]
+    return value if judge.startswith("p") else value / sample["count"]
 
 
 def rounds(samples: Mapping[str, Sequence[Sample]], *keys: str) -> list[Round]:

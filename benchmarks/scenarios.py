@@ -6,6 +6,7 @@ from typing import Any
 
 from benchmarks.event_loops import LOOPS
 from benchmarks.lanes.base import Lane
+from benchmarks.lanes.brokered import BrokeredLane
 from benchmarks.lanes.in_process import InProcessLane
 from benchmarks.lanes.places import Places
 from benchmarks.lanes.served import IdleLane, ServedLane
@@ -32,6 +33,7 @@ class Sizes:
     growing_room: int = 100
     joined: tuple[int, int, int] = (1, 10, 100)
     neighbours: int = 50
+    senders: int = 50
 
 
 FULL = Sizes()
@@ -46,6 +48,7 @@ SMOKE = Sizes(
     growing_room=3,
     joined=(1, 2, 3),
     neighbours=3,
+    senders=3,
 )
 
 
@@ -58,8 +61,9 @@ message takes it up to minutes, and against that no spread matters."""
 class Entry:
     """One lane of a scenario.
 
-    Its key is the contender, ``-frame`` where the message is a finished frame, and the variant
-    after a slash: ``ours-frame/one slow``.
+    Its key is the contender, after a dash what sets the lane apart (``-frame`` where the message is
+    a finished frame, ``-core`` and ``-redis`` for a layer), and the variant after a slash:
+    ``ours-frame/one slow``.
 
     Args:
         options: what the lane is made with.
@@ -73,7 +77,7 @@ class Entry:
 
     @property
     def contender(self) -> str:
-        return self.key.partition("/")[0].removesuffix("-frame")
+        return self.key.partition("/")[0].partition("-")[0]
 
 
 @dataclass(frozen=True)
@@ -82,8 +86,8 @@ class Scenario:
 
     Args:
         judges: which costs are compared: ``wall`` or ``cpu`` seconds a unit, ``bytes`` of memory a
-            unit, ``p99`` or ``p99_time`` seconds. The first one decides, the others are shown
-            beside it.
+            unit, ``p99`` or ``p99_time`` seconds, ``broker_cpu`` seconds of the Redis server. The
+            first one decides, the others are shown beside it.
         unit: what is counted.
     """
 
@@ -159,6 +163,7 @@ def catalogue(sizes: Sizes) -> list[Scenario]:
         ),
         _slow_member(sizes),
         _neighbours(sizes),
+        *_redis(sizes),
     ]
 
 
@@ -254,3 +259,59 @@ def _neighbours(sizes: Sizes) -> Scenario:
     )
     title = "p99 of an async echo beside sync consumers"
     return Scenario("neighbours", title, "round trip", ("p99", "p99_time"), InProcessLane, entries)
+
+
+THROUGHPUT: tuple[str, ...] = ("wall", "cpu", "broker_cpu")
+LATENCY: tuple[str, ...] = ("p99", "p50")
+
+
+def _redis(sizes: Sizes) -> Iterator[Scenario]:
+    """The Redis layer beside the two of channels_redis. ``upstream`` is the pub/sub one."""
+    for name, title, tasks in (
+        ("redis-sends-1", "Redis: sends of one task", 1),
+        ("redis-sends-50", "Redis: sends of 50 tasks", sizes.senders),
+    ):
+        entries = _redis_layers(workload="sends", members=0, tasks=tasks)
+        yield Scenario(name, title, "send", THROUGHPUT, BrokeredLane, entries)
+    for name, title, judges, paced in (
+        (
+            "redis-deliveries",
+            "Redis: to 100 members in another process",
+            THROUGHPUT,
+            False,
+        ),
+        (
+            "redis-latency",
+            "Redis: latency of 100 messages a second to 100 members",
+            LATENCY,
+            True,
+        ),
+    ):
+        entries = _redis_layers(workload="publisher", members=sizes.small_room, paced=paced)
+        yield Scenario(name, title, "member reached", judges, BrokeredLane, entries)
+    yield Scenario(
+        "redis-room",
+        "room of 500 behind uvicorn, JSON, in memory and over Redis",
+        "frame received",
+        ("cpu", "wall"),
+        ServedLane,
+        tuple(
+            Entry(
+                key,
+                {
+                    "path": "room",
+                    "drive": "room",
+                    "connections": sizes.served_room,
+                    "redis": key == "ours-redis",
+                },
+            )
+            for key in ("ours", "ours-redis")
+        ),
+    )
+
+
+def _redis_layers(**options: Any) -> tuple[Entry, ...]:
+    return tuple(
+        Entry(key, {"layer": layer, **options})
+        for key, layer in (("ours", "redis"), ("upstream", "pubsub"), ("upstream-core", "core"))
+    )

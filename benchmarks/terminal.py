@@ -5,7 +5,15 @@ from typing import Any
 
 from benchmarks.numbers import cost_of, with_spread
 
-JUDGES = {"wall": "wall", "cpu": "CPU", "bytes": "memory", "p99": "p99", "p99_time": "p99 by time"}
+JUDGES = {
+    "wall": "wall",
+    "cpu": "CPU",
+    "bytes": "memory",
+    "p99": "p99",
+    "p99_time": "p99 by time",
+    "p50": "p50",
+    "broker_cpu": "Redis CPU",
+}
 
 
 def scenario_table(scenario: dict[str, Any], loop: str) -> str:

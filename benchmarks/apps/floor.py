@@ -96,8 +96,8 @@ def member(group: str) -> Any:
     return _room(_groups[group])
 
 
-async def publish(group: str, path: str) -> None:
+async def publish(group: str, path: str, text: str = texts.TEXT) -> None:
     """Send one line to all members: a loop that awaits each member's send."""
-    frame = {"type": "websocket.send", "text": texts.TEXT}
+    frame = {"type": "websocket.send", "text": text}
     for send in list(_groups[group]):
         await send(frame)

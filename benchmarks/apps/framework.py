@@ -98,10 +98,10 @@ def member(group: str) -> Any:
     return member_class.as_asgi()
 
 
-async def publish(group: str, path: str) -> None:
+async def publish(group: str, path: str, text: str = texts.TEXT) -> None:
     """Send one line to all members of a group."""
     kind = "websocket.send" if path == "frame" else "member.line"
-    await get_channel_layer().group_send(group, {"type": kind, "text": texts.TEXT})
+    await get_channel_layer().group_send(group, {"type": kind, "text": text})
 
 
 async def hold_others(count: int) -> list[asyncio.Task[Any]]:

@@ -1,5 +1,6 @@
 """Where lanes run: interpreters, cores, and the workers in them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,9 +30,15 @@ class Environments:
 class Worker:
     """A worker process and the versions it runs."""
 
-    def __init__(self, environments: Environments, contender: str, loop: str) -> None:
+    def __init__(
+        self,
+        environments: Environments,
+        contender: str,
+        loop: str,
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
         python = environments.python(contender)
-        self.child = Child(python, "benchmarks.worker", contender, loop)
+        self.child = Child(python, "benchmarks.worker", contender, loop, variables=variables)
         self._versions: dict[str, str] | None = None
 
     def versions(self) -> dict[str, str]:

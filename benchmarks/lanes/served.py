@@ -1,6 +1,7 @@
 """Lanes behind uvicorn. The judge is the server's CPU time, because a shared machine steals wall
 time from single slices."""
 
+from benchmarks.broker import Broker
 from benchmarks.child import Child
 from benchmarks.lanes.base import PREPARE_TIMEOUT, SLICE_TIMEOUT, START_TIMEOUT, Sample
 from benchmarks.lanes.places import Environments, Places
@@ -13,9 +14,13 @@ allocate once is not the price of a connection."""
 class _Pair:
     """A server and the clients that drive it, on different cores."""
 
-    def __init__(self, environments: Environments, contender: str, loop: str) -> None:
+    def __init__(
+        self, environments: Environments, contender: str, loop: str, broker: Broker | None = None
+    ) -> None:
         python = environments.python(contender)
-        self.server = Child(python, "benchmarks.server", contender, loop, environments.core(0))
+        layer = {"BENCH_LAYER": "redis", "BENCH_REDIS_PORT": str(broker.port)} if broker else None
+        arguments = (contender, loop, environments.core(0))
+        self.server = Child(python, "benchmarks.server", *arguments, variables=layer)
         # The clients' environment is upstream's: it has the client library, and no ours to mix up.
         self.load = Child(environments.upstream, "benchmarks.load", environments.core(1))
         self.port = 0
@@ -54,6 +59,7 @@ class ServedLane:
     Args:
         path: the application.
         drive: ``echo`` or ``room``, what the clients do.
+        redis: whether the layer has a Redis server.
     """
 
     def __init__(
@@ -65,7 +71,10 @@ class ServedLane:
         path: str,
         drive: str,
         connections: int,
+        redis: bool = False,
     ) -> None:
+        self._redis = redis
+        self._broker: Broker | None = None
         self._side = (places.environments, contender, loop)
         self._path = path
         self._drive = drive
@@ -74,7 +83,9 @@ class ServedLane:
         self.versions: dict[str, str] = {}
 
     def begin(self) -> None:
-        self._pair = _Pair(*self._side)
+        if self._redis:
+            self._broker = Broker()
+        self._pair = _Pair(*self._side, self._broker)
 
     def ready(self) -> None:
         assert self._pair is not None, "begin() comes first"
@@ -95,6 +106,8 @@ class ServedLane:
     def stop(self) -> None:
         if self._pair is not None:
             self._pair.stop()
+        if self._broker is not None:
+            self._broker.stop()
 
 
 class IdleLane:

@@ -11,6 +11,7 @@ from benchmarks.apps.side import Side, load
 from benchmarks.event_loops import loop_factory
 from benchmarks.lines import Lines, Message, answer_to
 from benchmarks.machine import versions
+from benchmarks.worker.crossing import Members, Publisher, Sends
 from benchmarks.worker.echo import Echo, Neighbours
 from benchmarks.worker.fanout import Fanout
 from benchmarks.worker.joins import Joins
@@ -21,6 +22,9 @@ WORKLOADS: dict[str, Callable[..., Workload]] = {
     "neighbours": Neighbours,
     "fanout": Fanout,
     "joins": Joins,
+    "members": Members,
+    "publisher": Publisher,
+    "sends": Sends,
 }
 
 
@@ -40,8 +44,7 @@ class Desk:
 
     async def prepare(self, *, lane: int, workload: str, options: dict[str, Any]) -> Message:
         self._workloads[lane] = WORKLOADS[workload](self._side, **options)
-        await self._workloads[lane].prepare()
-        return {}
+        return await self._workloads[lane].prepare() or {}
 
     async def slice(self, *, lane: int, seconds: float) -> Message:
         # Garbage of the slice before must not be collected at the cost of this one.

@@ -11,8 +11,8 @@ class Workload(Protocol):
     """Something to measure, made ready once and then run in slices. What it holds ends with
     the process."""
 
-    async def prepare(self) -> None:
-        """Open connections and whatever else is not measured."""
+    async def prepare(self) -> Sample | None:
+        """Open connections and whatever else is not measured; what the harness has to know."""
 
     async def slice(self, seconds: float) -> Sample:
         """Work for that long, but at least one unit, and wait until the work in hand is done."""

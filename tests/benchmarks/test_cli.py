@@ -31,7 +31,7 @@ def test_nonsense_is_refused(option: list[str], capsys: pytest.CaptureFixture[st
 def test_the_scenarios_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--list"]) == 0
     names = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
-    assert len(names) == len(set(names)) == 15
+    assert len(names) == len(set(names)) == 20
 
 
 def test_server_and_load_get_different_cores() -> None:

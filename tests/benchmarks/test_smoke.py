@@ -13,6 +13,8 @@ from benchmarks.event_loops import LOOPS
 from benchmarks.machine import ROOT
 from benchmarks.scenarios import NO_LOOP, SMOKE, Scenario, catalogue
 
+from tests.redis_servers import server_program
+
 pytestmark = pytest.mark.timeout(300)
 
 UPSTREAM = ROOT / os.environ.get("BENCH_VENV", ".venv-bench") / "bin" / "python"
@@ -28,6 +30,7 @@ class Run:
         done = subprocess.run(
             [*command, "--upstream-python", str(UPSTREAM)],
             cwd=ROOT,
+            env={**os.environ, "BENCH_REDIS": server_program("redis")},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
