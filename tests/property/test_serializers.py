@@ -131,13 +131,13 @@ def test_any_bytes(data: bytes) -> None:
 
 # An extension of each code with anything in it.
 @given(st.integers(0, 255), st.binary(max_size=60))
-@settings(max_examples=1000)
+@settings(max_examples=500)
 def test_any_extension(code: int, payload: bytes) -> None:
     read(b"\x81\xa1a\xc7" + bytes([len(payload), code]) + payload)
 
 
 @given(st.data(), MESSAGES, st.sampled_from([PLAIN, ENCRYPTED]))
-@settings(max_examples=300)
+@settings(max_examples=150)
 def test_cut_short_and_with_flipped_bits(data: Any, message: dict[Any, Any], writer: Any) -> None:
     written = bytearray(writer.dumps(message))
     read(bytes(written[: data.draw(st.integers(0, len(written)))]))
