@@ -13,9 +13,19 @@ import httpx
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
+from tests.deploys.servers import ADDRESS, free_port, wait_until_it_listens
 from tests.server.process import Process, running
 
 SITE = Path(__file__).parent / "site"
+APPLICATION = "mysite.asgi:application"
+
+COMMANDS: dict[str, list[str]] = {
+    # Without uvicorn's own look at the header, the address is found by ours.
+    "uvicorn": ["uvicorn", APPLICATION, "--port", "0", "--no-proxy-headers"],
+    "granian": ["granian", "--interface", "asgi", "--port", "{port}", APPLICATION],
+    "hypercorn": ["hypercorn", APPLICATION, "-b", "127.0.0.1:0"],
+    "daphne": ["daphne", "-p", "0", APPLICATION],
+}
 
 
 class Site:
@@ -80,7 +90,7 @@ class Site:
 
 
 @contextmanager
-def serving(database: Path, **environment: str) -> Iterator[Site]:
+def serving(database: Path, *, server: str = "uvicorn", **environment: str) -> Iterator[Site]:
     """Start a process of the site; the database is made if it is not there."""
     environment = {
         "DJANGO_SETTINGS_MODULE": "mysite.settings",
@@ -96,10 +106,12 @@ def serving(database: Path, **environment: str) -> Iterator[Site]:
             check=True,
             timeout=60,
         )
-    command = [sys.executable, "-m", "uvicorn", "mysite.asgi:application", "--port", "0"]
-    # Without its own look at the header, the address is found by ours.
-    with running(*command, "--no-proxy-headers", project=SITE, **environment) as process:
-        address = process.wait_for(r"running on http://(127\.0\.0\.1:[1-9]\d*)").group(1)
+    module, *arguments = COMMANDS[server]
+    port = str(free_port())
+    command = [sys.executable, "-m", module, *(word.replace("{port}", port) for word in arguments)]
+    with running(*command, project=SITE, **environment) as process:
+        address = process.wait_for(ADDRESS).group(1)
+        wait_until_it_listens(address)
         yield Site(process, address)
 
 
