@@ -341,7 +341,7 @@ class Ending(LayerLane):
         if isinstance(user, LazyObject) and user.__dict__.get("_wrapped") is empty:
             user = None  # to look it up now could need the database that just failed
         failure.add_note(
-            f"In consumer {type(self._consumer).__qualname__}, path {self.scope.get('path')!r}, "
+            f"In consumer {type(self._consumer).__qualname__}, path {self.scope.get('path')!r:.200}, "
             f"user id {getattr(user, 'pk', None)!r}."
         )
 
