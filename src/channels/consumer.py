@@ -182,17 +182,19 @@ class AsyncConsumer:
         begun: Awaitable[Any] = handler(message)
         return begun
 
-    async def on_error(self, exc: Exception) -> int | None:
-        """An exception ends the connection. Called before anything is closed, at most once.
+    # Any, so that both families may override it with a type of their own.
+    def on_error(self, exc: Exception) -> Any:
+        """An exception ends the connection. Called before anything is closed, at most once; a
+        coroutine in async consumers.
 
         Return a close code (1000 to 4999) to end it with that, for the client and for
         ``disconnect``; then the exception leaves nothing behind, not even in the log. With ``None``
         the code is 1011, and the exception leaves the application, which is how servers come to
         log it. So does what this method raises, with the first exception as its context.
         """
-        return None
+        return _say_nothing()
 
-    async def ask_on_error(self, exc: Exception) -> int | None:
+    async def ask_on_error(self, exc: Exception) -> Any:
         """What :meth:`on_error` says, for the connection."""
         return await self.on_error(exc)
 
@@ -258,6 +260,10 @@ class AsyncConsumer:
         return own and not hasattr(self, "websocket_send")
 
 
+async def _say_nothing() -> None:
+    """What an async consumer's ``on_error`` says by default."""
+
+
 class _InThread(DatabaseSyncToAsync[..., None]):
     """``database_sync_to_async`` for the one method that every event of a sync consumer goes
     through."""
@@ -304,13 +310,11 @@ class SyncConsumer(AsyncConsumer):
     ) -> None:
         _close_soon(self, message)
 
-    def on_error(  # type: ignore[override] # as all handlers of this family
-        self, exc: Exception
-    ) -> int | None:
-        """As in :class:`AsyncConsumer`, in a thread."""
+    def on_error(self, exc: Exception) -> Any:
+        """As in :class:`AsyncConsumer`, but a function that runs in a thread."""
         return None
 
-    async def ask_on_error(self, exc: Exception) -> int | None:
+    async def ask_on_error(self, exc: Exception) -> Any:
         if type(self).on_error is SyncConsumer.on_error:
             return None  # it costs no thread
         return await database_sync_to_async(self.on_error)(exc)

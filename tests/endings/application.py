@@ -8,6 +8,7 @@ import asyncio
 import json
 import os
 import threading
+import time
 from typing import Any
 
 import django
@@ -25,6 +26,9 @@ from channels.routing import ProtocolTypeRouter, URLRouter
 
 HANG_SECONDS = 60
 """How long a sync handler hangs: longer than any test waits."""
+
+
+SEND_EVERY = 0.02
 
 
 def note(name: str, **entry: Any) -> None:
@@ -92,6 +96,12 @@ class Async(Family, AsyncWebsocketConsumer):
                 await asyncio.Event().wait()
             case "cancel":
                 cancel_soon(self)
+            case "send_late":
+                answer = await self.send("ready")
+                while answer is None:
+                    await asyncio.sleep(SEND_EVERY)
+                    answer = await self.send("late")
+                note(self.name, late=[answer, await self.send("later"), await self.close()])
             case _:
                 await self.send("ready")
 
@@ -138,6 +148,12 @@ class Sync(Family, WebsocketConsumer):
                 threading.Event().wait(HANG_SECONDS)
             case "cancel":
                 cancel_soon(self)
+            case "send_late":
+                answer = self.send("ready")
+                while answer is None:
+                    time.sleep(SEND_EVERY)
+                    answer = self.send("late")
+                note(self.name, late=[answer, self.send("later"), self.close()])
             case _:
                 self.send("ready")
 

@@ -76,6 +76,27 @@ def test_ending(server: Served, family: str, name: str) -> None:
         assert server.wait_for_traceback(tracebacks, wait) == wanted, "one, by the server"
 
 
+@per_server
+@families
+@pytest.mark.parametrize("leaves", ["closes", "vanishes"])
+def test_what_is_sent_to_a_client_that_has_gone_answers_false(
+    server: Served, family: str, leaves: str
+) -> None:
+    connection, tracebacks = f"c{next(numbers)}x", server.tracebacks()
+    with Client(server.port, f"/{family}/send_late/?{connection}") as client:
+        client.says("go")
+        assert client.hears() == "ready"
+        if leaves == "closes":
+            client.closes(4001)
+        else:
+            client.vanishes()
+        entries = server.wait_until_over(connection, OVER_SECONDS)
+    assert [entry["late"] for entry in entries if "late" in entry] == [[False] * 3]
+    assert sum("disconnect" in entry for entry in entries) == 1
+    assert [entry["raised"] for entry in entries if "over" in entry] == [""]
+    assert server.tracebacks() == tracebacks
+
+
 def check(server: Served, connection: str, ending: Ending, saw: Any) -> None:
     code, expected = ending.behind(server.kind)
     # What is never to come is not waited for.

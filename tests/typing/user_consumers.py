@@ -94,6 +94,21 @@ class Feed(AsyncHttpConsumer):
         await self.send_response(200, b"", headers={b"X-A": b"1"})
 
 
+class Ends(AsyncWebsocketConsumer):
+    grace_seconds = 2.5
+    max_concurrency = 4
+
+    async def on_error(self, exc: Exception) -> int | None:
+        return 4003 if isinstance(exc, PermissionError) else await super().on_error(exc)
+
+
+class EndsInThread(WebsocketConsumer):
+    grace_seconds = 2
+
+    def on_error(self, exc: Exception) -> int | None:
+        return 4003 if isinstance(exc, PermissionError) else super().on_error(exc)
+
+
 class Unannotated(AsyncWebsocketConsumer):
     async def receive(  # type: ignore[no-untyped-def]
         self,
