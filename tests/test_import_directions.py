@@ -26,6 +26,7 @@ RANKS: list[tuple[str, list[str]]] = [
             "channels.layers.deadlines",
             "channels.layers.drops",
             "channels.layers.forks",
+            "channels.layers.following",
             "channels.layers.groups",
             "channels.layers.log",
             "channels.layers.loop_end",

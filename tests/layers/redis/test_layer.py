@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import pytest
 import redis
+import uvloop
 
 from channels.consumer import AsyncConsumer
 from channels.exceptions import BrokerUnavailableError, ChannelFull, StopConsumer
@@ -406,3 +407,18 @@ async def test_the_log_says_once_that_the_broker_is_away_and_once_that_it_is_bac
         await layer.group_send("room", {"type": "x"})
         await layer.close()
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+
+
+def test_on_uvloop(redis7: Server, redis_tls: Server) -> None:
+    """Its transports are others, with TLS and without."""
+
+    async def use(server: Server) -> None:
+        layer = RedisChannelLayer(hosts=server.hosts, prefix=uuid4().hex)
+        channel = await member(layer)
+        for number in range(20):
+            await layer.group_send("room", {"type": "x", "n": number, "text": "x" * 50_000})
+        assert [m["n"] for m in await receive(layer, channel, 20)] == list(range(20))
+        await layer.flush()
+
+    for server in (redis7, redis_tls):
+        uvloop.run(use(server))
