@@ -47,7 +47,7 @@ class MessageTooLarge(Exception):  # noqa: N818 - upstream's name
 
 
 class BrokerUnavailableError(ConnectionError):
-    """Raised by the methods of a layer: its broker did not do what was asked, in the time there was.
+    """Raised by a layer's methods: its broker did not do what was asked, in the time there was.
 
     What was asked may have been done nevertheless: a message that was being sent may arrive.
     ``receive()`` never raises it.
