@@ -2,8 +2,8 @@
 
 import pytest
 
-from channels.layers import rules
 from channels.limits import door
+from channels.limits import rejections as module_of_rejections
 from channels.limits.rejections import Rejections
 
 
@@ -11,6 +11,6 @@ from channels.limits.rejections import Rejections
 def rejections(monkeypatch: pytest.MonkeyPatch) -> Rejections:
     """Counts of this test alone."""
     fresh = Rejections()
-    for module in (door, rules):
+    for module in (door, module_of_rejections):
         monkeypatch.setattr(module, "rejections", fresh)
     return fresh

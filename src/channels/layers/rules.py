@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from channels.exceptions import InvalidChannelLayerError, TooManyGroupsError
-from channels.limits.rejections import rejections, shown
 from channels.limits.values import POLICIES
 
 DROP_NEWEST = "drop_newest"
@@ -38,6 +37,9 @@ class Rules:
 
 def note_refusal(error: TooManyGroupsError) -> None:
     """Count and log that a consumer may join no further group. Call it without a lock."""
+    # Here, because that module is one of those which need a part of this package first.
+    from channels.limits.rejections import rejections, shown
+
     rejections.note(
         "groups_per_connection",
         f"Limit groups_per_connection={error.most}, group_add was refused",
