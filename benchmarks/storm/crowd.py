@@ -14,7 +14,7 @@ CLOSE_FRAME = 0x88
 ECHO_OF_CLOSE = b"\x88\x80\x00\x00\x00\x00"
 """A close frame without a code, masked as a client's frames are."""
 
-FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0
+FIRST_WAIT, LONGEST_WAIT = 0.5, 10.0
 """Seconds: "full jitter", as the guide for deploys recommends it."""
 
 
