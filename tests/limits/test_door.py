@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import threading
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,7 +17,7 @@ from channels.generic.websocket import AsyncWebsocketConsumer, WebsocketConsumer
 from channels.layers import get_channel_layer
 from channels.limits import presence
 from channels.limits.rejections import Rejections
-from tests.client import CONNECT, HTTP_LEAVE, Client, frame, leave, request, settle
+from tests.client import CONNECT, HTTP_LEAVE, PATIENCE, Client, frame, leave, request, settle
 from tests.wire import http, websocket
 
 LOGGER = "django.channels.limits"
@@ -385,6 +386,28 @@ async def test_time_to_accept(
     assert ended == [1013]
     assert rejections.counts == {"accept_seconds": 1}
     assert "Limit accept_seconds=0.02, the connection was denied (path '/'" in lines(caplog)[0]
+
+
+async def test_a_sync_connect_that_hangs_keeps_no_client_waiting(settings: Any) -> None:
+    released = threading.Event()
+    codes = []
+
+    class Slow(WebsocketConsumer):
+        def connect(self) -> None:
+            assert released.wait(PATIENCE)
+            self.accept()
+
+        def disconnect(self, code: int) -> None:
+            codes.append(code)
+
+    limited(settings, accept_seconds=0.02)
+    async with Client(Slow.as_asgi(), CONNECT) as client:
+        try:
+            await client.ended()
+        finally:
+            released.set()
+    assert client.sent == [{"type": "websocket.close"}]
+    assert codes == [1013]
 
 
 async def test_whoever_was_answered_may_stay(settings: Any, rejections: Rejections) -> None:
