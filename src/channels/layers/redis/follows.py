@@ -160,7 +160,7 @@ class Follows:
     def read_on(self) -> None:
         """Read what is to be read, if there is a connection for it."""
         if self._unread and self._reading is None and self._server.up:
-            self._reading = self._loop.create_task(self._read_all())
+            self._reading = self._loop.create_task(self._read_some())
 
     def close(self) -> None:
         self._closed = True
@@ -185,15 +185,23 @@ class Follows:
         self._unread[follow] = None
         self.read_on()
 
-    async def _read_all(self) -> None:
+    async def _read_some(self) -> None:
+        due = list(self._unread)[:MOST_READINGS]
+        for follow in due:
+            del self._unread[follow]
         try:
-            while self._unread and self._server.up:
-                due = list(self._unread)[:MOST_READINGS]
-                for follow in due:
-                    del self._unread[follow]
-                await asyncio.gather(*map(self._read, due))
+            await asyncio.gather(*map(self._read, due))
         finally:
             self._reading = None
+            # Told when this task is over: who waited for it may be about to end the loop.
+            self._loop.call_soon(self._read_on_after, due)
+
+    def _read_on_after(self, done: list[Follow]) -> None:
+        for follow in done:
+            if follow.live:
+                follow.tell()
+        if not self._closed:
+            self.read_on()
 
     async def _read(self, follow: Follow) -> None:
         follower = follow.follower
@@ -247,8 +255,6 @@ class Follows:
             follow.reader.expired(expired)
         if outcome.read_again:
             self._unread[follow] = None
-        else:
-            follow.tell()
 
 
 def _entry(row: Any, oldest: int) -> Entry[Stored]:

@@ -198,7 +198,7 @@ class Hub:
         if self._mail is not None:
             self.shard(self.id).follows.unfollow(self._mail)
             self._mail = None
-            self.open_mail()
+            await self.wait_until_live(self.open_mail())
 
     async def delete_keys(self) -> None:
         """Delete every key of the layer."""
