@@ -30,6 +30,7 @@ class Shard:
     """A server with its followed logs."""
 
     def __init__(self, make_server: MakeServer, keep: int, *, history: bool) -> None:
+        self.server: AnyServer
         self.server, self._database = make_server(
             Listener(self._on_message, self._on_subscribed, self._on_up)
         )
