@@ -58,18 +58,25 @@ class Box(Mailbox[Snapshot]):
             return self.waiters.popleft()
         return self.listener
 
-    def has_room(self, snapshot: Snapshot) -> bool:
-        """Whether a message may be put in."""
-        items = self.items
-        if len(items) >= self.capacity:
-            # One more, so that a consumer that does not keep up can still be closed.
-            return snapshot.type == CLOSING and len(items) == self.capacity
+    def fits(self, snapshot: Snapshot) -> bool:
+        """Whether the bytes of a message may be added to those that wait."""
         most = None if self.rules is None else self.rules.most_bytes
-        if most is None or snapshot.frame_bytes <= SMALL_FRAME or not items:
+        if most is None or snapshot.frame_bytes <= SMALL_FRAME or not self.items:
             return True
-        sizes = [item.frame_bytes for _, item in items]
+        sizes = [item.frame_bytes for _, item in self.items]
         waiting = sum(size for size in sizes if size > SMALL_FRAME)
         return not waiting or waiting + snapshot.frame_bytes <= most
+
+    def drop_oldest(self, snapshot: Snapshot) -> int:
+        """Make room for a message at the expense of older ones; how many."""
+        dropped = 0
+        while self.full() or not self.fits(snapshot):
+            try:
+                self.items.pop(0)
+            except IndexError:  # the reader, who needs no lock, was quicker
+                break
+            dropped += 1
+        return dropped
 
     def leave(self, loop: asyncio.AbstractEventLoop) -> None:
         """Strike out the readers that live on ``loop``."""
@@ -160,11 +167,10 @@ class Delivery:
                 continue
             if box is None:
                 box = self._open(channel)
-            if not self._make_room(channel, box, snapshot, now, awake):
+            if not self._put(channel, box, item, now, awake):
                 full.append(channel)
                 self._settle(channel, box, now)
                 continue
-            box.items.append(item)
             reader = box.next_reader(now)
             if reader is not None:
                 awake.setdefault(reader.loop, []).append(reader.wake)
@@ -174,23 +180,24 @@ class Delivery:
         self._sweep(now, 2 * (unread + 1))
         return full, awake
 
-    def _make_room(
-        self, channel: str, box: Box, snapshot: Snapshot, now: float, awake: Awake
+    def _put(
+        self, channel: str, box: Box, item: tuple[float, Snapshot], now: float, awake: Awake
     ) -> bool:
-        """Do what the mailbox's policy says where it is full; whether there is room now."""
-        if box.has_room(snapshot):
+        """Put a message into a mailbox, or do what its policy says where it is full; whether the
+        message is there now."""
+        expires_at, snapshot = item
+        if box.fits(snapshot) and box.put(snapshot, expires_at, now):
             return True
         box.drop_expired(now)
-        rules, items = box.rules, box.items
+        rules = box.rules
         on_full = self._on_full if rules is None else rules.on_full
-        if on_full == DROP_OLDEST:
-            dropped = 0
-            while items and not box.has_room(snapshot):
-                del items[:1]  # not pop(): the reader, who needs no lock, may just have been here
-                dropped += 1
-            if dropped:
-                self.drops.count("full", dropped, f"channel {channel!r}")
-        if box.has_room(snapshot):
+        if on_full == DROP_OLDEST and (dropped := box.drop_oldest(snapshot)):
+            self.drops.count("full", dropped, f"channel {channel!r}")
+        if box.fits(snapshot) and box.put(snapshot, expires_at, now):
+            return True
+        if snapshot.type == CLOSING and box.qsize() == box.capacity:
+            # One more, so that a consumer that does not keep up can still be closed.
+            box.items.append(item)
             return True
         if on_full == CLOSE and rules is not None and rules.overflow and box.listener is not None:
             awake.setdefault(box.listener.loop, []).append(rules.overflow)
