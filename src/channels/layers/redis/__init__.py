@@ -3,12 +3,12 @@
 try:
     import hiredis  # noqa: F401  # pyright: ignore[reportUnusedImport]
     import redis  # noqa: F401  # pyright: ignore[reportUnusedImport]
-except ImportError as error:
+except ImportError as _missing:
     raise ImportError(
-        f"The Redis channel layer needs the package {error.name!r}. Install it with: "
+        f"The Redis channel layer needs the package {_missing.name!r}. Install it with: "
         "pip install 'raceway[redis]'",
-        name=error.name,
-    ) from error
+        name=_missing.name,
+    ) from _missing
 
 from channels.layers.redis.layer import RedisChannelLayer
 
