@@ -340,9 +340,9 @@ class Ending(LayerLane):
         user = self.scope.get("user")
         if isinstance(user, LazyObject) and user.__dict__.get("_wrapped") is empty:
             user = None  # to look it up now could need the database that just failed
+        name, path = type(self._consumer).__qualname__, self.scope.get("path")
         failure.add_note(
-            f"In consumer {type(self._consumer).__qualname__}, path {self.scope.get('path')!r:.200}, "
-            f"user id {getattr(user, 'pk', None)!r}."
+            f"In consumer {name}, path {path!r:.200}, user id {getattr(user, 'pk', None)!r}."
         )
 
     @abstractmethod
