@@ -216,6 +216,34 @@ async def test_not_everybody_may_wait_for_answers(
         answer.cancel()
 
 
+async def test_callers_wait_while_the_server_takes_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "MOST_UNWRITTEN", 1000)
+    taking = asyncio.Event()
+
+    class SlowServer(FakeServer):
+        async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await taking.wait()
+            await super()._serve(reader, writer)
+
+    async with SlowServer() as server:
+        commands = Commands(server.open, "redis://fake")
+        await commands.ready(soon())
+        large = commands.call("SET", "key", b"x" * 50_000_000)
+        await until(lambda: not commands.clear)
+        assert commands.up
+        waiting = asyncio.ensure_future(commands.ready(soon()))
+        with pytest.raises(BrokerUnavailableError):
+            await commands.ready(asyncio.get_running_loop().time() + 0.02)
+        taking.set()
+        await waiting
+        server.say(b"+OK\r\n")
+        assert await large == b"OK"
+        commands.close()
+        await turns()
+
+
 async def test_attempts_are_logged_once(
     server: FakeServer, caplog: pytest.LogCaptureFixture
 ) -> None:

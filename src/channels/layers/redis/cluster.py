@@ -291,7 +291,7 @@ class ClusterServer:
             _Elsewhere: its slots are another's meanwhile, or may be.
         """
         node.used = self._loop.time()
-        while not node.commands.up:
+        while not node.commands.clear:
             soon = self._loop.time() + HASTE
             try:
                 await node.commands.ready(min(deadline, soon), patient=patient)

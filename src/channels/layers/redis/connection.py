@@ -29,6 +29,9 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.05, 2.0
 SILENCE = 5.0
 """Seconds without a byte after which a server that owes an answer is taken for lost."""
 
+MOST_UNWRITTEN = 1 << 20
+"""Bytes that wait to be written; while there are more, callers wait."""
+
 FOREVER = float("inf")
 
 MOST_WAITING = 10_000
@@ -70,6 +73,7 @@ class Wire(asyncio.Protocol):
         self._probe: asyncio.TimerHandle | None = None
         self._heard = True
         self._refusals = 0
+        self._paused = False
 
     # What the owner is told; called on the loop.
 
@@ -93,13 +97,18 @@ class Wire(asyncio.Protocol):
     def up(self) -> bool:
         return self._transport is not None
 
+    @property
+    def clear(self) -> bool:
+        """Whether it is there and the server takes what is written."""
+        return self._transport is not None and not self._paused
+
     def want(self) -> None:
         """Open the connection, unless that is done or under way."""
         if self._transport is None and self._connecting is None and not self.closed:
             self._connecting = self._loop.create_task(self._connect())
 
     async def ready(self, deadline: float, *, patient: bool = True) -> None:
-        """Wait for the connection.
+        """Wait until the connection is there and the server takes what is written.
 
         Args:
             deadline: on the loop's clock.
@@ -108,7 +117,7 @@ class Wire(asyncio.Protocol):
         Raises:
             BrokerUnavailableError: it was not there in time, or too many wait already.
         """
-        while self._transport is None:
+        while not self.clear:
             if self.closed:
                 raise BrokerUnavailableError(f"The layer's connection to {self.name} was closed.")
             self.want()
@@ -194,6 +203,8 @@ class Wire(asyncio.Protocol):
                 self._loop.call_soon(self.want)
             return
         self._transport = transport
+        self._paused = False
+        transport.set_write_buffer_limits(MOST_UNWRITTEN)
         transport.set_protocol(self)
         self._reader = hiredis.Reader(protocolError=ReplyError, replyError=ReplyError)
         self._buffer = []
@@ -258,6 +269,13 @@ class Wire(asyncio.Protocol):
         except ReplyError:
             logger.exception("%s does not speak the Redis protocol.", self.name)
             self.drop()
+
+    def pause_writing(self) -> None:
+        self._paused = True
+
+    def resume_writing(self) -> None:
+        self._paused = False
+        self._tell_waiters()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._lose()

@@ -103,7 +103,7 @@ class Server:
         """
         while True:
             commands = self.commands
-            if not commands.up:
+            if not commands.clear:
                 await commands.ready(deadline, patient=patient)
             try:
                 try:
