@@ -46,9 +46,15 @@ def run_cycles(warm: int, count: int, word: str) -> list[dict[str, object]]:
     return found
 
 
+def without_counters(found: dict[str, object]) -> dict[str, int]:
+    """Tables but those with a line for each reason of a drop, of which there are five."""
+    assert isinstance(found["tables"], dict)
+    return {path: held for path, held in found["tables"].items() if ".drops." not in path}
+
+
 def assert_nothing_stays(found: list[dict[str, object]], growth: float) -> None:
     before, after = found
-    assert after["tables"] == before["tables"]
+    assert without_counters(after) == without_counters(before)
     assert after["tasks"] == before["tasks"] == 1
     assert after["threads"] == before["threads"]
     assert after["kilobytes"] < before["kilobytes"] * (1 + growth)  # type: ignore[operator]

@@ -100,7 +100,9 @@ class Worker:
         while True:
             task = asyncio.create_task(self.layer.receive(channel))
             try:
-                if seed is not None:
+                # Not any more when nothing more is sent: what is there has to arrive, and who is
+                # cancelled before two round trips are over gets nothing.
+                if seed is not None and not self.stop.is_set():
                     for _ in range(random_.randrange(6)):
                         await asyncio.sleep(0)
                     if random_.random() < 0.7:
