@@ -42,12 +42,15 @@ def messages(state: dict[str, Any]) -> list[Line]:
     refused = counts.get("refused", 0)
     expired, closed = drops.get("expired", 0), drops.get("closed", 0)
     explained = handled + frames + refused + expired + closed + state["unread"]
+    # A sync consumer's message may be in hand, without a thread yet, when its connection ends.
+    never_begun = counts.get("never begun", 0)
     return [
         Line(
             "copies sent = delivered + dropped",
-            offered == explained,
+            0 <= offered - explained <= never_begun,
             f"{offered:,} = {handled:,} handled + {frames:,} frames + {refused:,} full + "
-            f"{expired:,} expired + {closed:,} closed + {state['unread']:,} waiting",
+            f"{expired:,} expired + {closed:,} closed + {state['unread']:,} waiting"
+            + (f" + {offered - explained:,} never begun" if offered != explained else ""),
         ),
         Line(
             "messages taken = heard + reported gaps",

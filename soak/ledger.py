@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import channels
+from channels import strands
 from channels.layers import get_channel_layer
 from channels.layers.delivery import Delivery
 from channels.statistics import statistics
@@ -33,7 +34,8 @@ def count(name: str, number: int = 1) -> None:
 
 
 def watch_deliveries() -> None:
-    """Count every copy of a message that is put before a mailbox, and those that did not fit."""
+    """Count every copy of a message that is put before a mailbox, those that did not fit, and calls
+    of sync handlers that had no thread yet when their connection ended."""
     fill = Delivery.fill
 
     def counting_fill(self: Any, channels: Iterable[str], *args: Any, **kwargs: Any) -> Any:
@@ -44,6 +46,15 @@ def watch_deliveries() -> None:
         return full, awake
 
     Delivery.fill = counting_fill  # type: ignore[method-assign]
+
+    begins = strands._Reply.set_running_or_notify_cancel
+
+    def counting_begins(self: Any) -> bool:
+        begun = begins(self)
+        count("never begun", not begun)
+        return begun
+
+    strands._Reply.set_running_or_notify_cancel = counting_begins  # type: ignore[method-assign]
 
 
 class Marks:

@@ -46,6 +46,12 @@ def test_a_balanced_account() -> None:
     assert failing(resident=50 * 2**20, tasks=3) == []
 
 
+def test_a_sync_handler_that_had_no_thread_yet_explains_one_message() -> None:
+    assert failing(counts__handled=58, **{"counts__never begun": 2}) == []
+    assert failing(counts__handled=57, **{"counts__never begun": 2}) != []
+    assert failing(counts__handled=61, **{"counts__never begun": 2}) != []
+
+
 @pytest.mark.parametrize(
     ("changes", "what"),
     [
