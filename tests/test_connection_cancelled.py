@@ -243,10 +243,8 @@ async def test_a_cancellation_that_nobody_asked_for_is_an_error_like_others(wher
     assert client.sent[-1] == {"type": "websocket.close", "code": 1011}
 
 
-async def test_an_error_that_was_there_before_the_cancellation_is_logged(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    """Who cancels a task wants to see that it is cancelled; the error must not be lost for it."""
+async def test_an_error_that_was_there_before_the_cancellation_leaves() -> None:
+    """As from a TaskGroup: what went wrong is the news."""
     application, log = failing(AsyncWebsocketConsumer, "note", Failed("first"))
     async with Client(application, CONNECT) as client:
         await client.answers(1)
@@ -255,10 +253,30 @@ async def test_an_error_that_was_there_before_the_cancellation_is_logged(
             await asyncio.sleep(0)
         # The failure has interrupted receive(), and its task has not run yet.
         client.task.cancel()
-        with pytest.raises(asyncio.CancelledError):
+        with pytest.raises(Failed, match="first"):
             await client.ended()
     assert log == ["connect", 1011]
-    assert_logged_once(caplog, "first")
+
+
+async def test_an_error_that_a_handler_makes_of_the_cancellation_is_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Who cancels a task is to see that it is cancelled; the error is not lost for it."""
+
+    class Fails(AsyncWebsocketConsumer):
+        async def receive(self, **_: Any) -> None:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                raise Failed("in reply")
+
+    async with Client(Fails(), CONNECT, frame("x")) as client:
+        await client.answers(1)
+        await settle()
+        client.task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await client.ended()
+    assert_logged_once(caplog, "in reply")
 
 
 def assert_logged_once(caplog: pytest.LogCaptureFixture, text: str) -> None:
@@ -270,9 +288,7 @@ def assert_logged_once(caplog: pytest.LogCaptureFixture, text: str) -> None:
     assert "user id" in error.__notes__[0]
 
 
-async def test_cancelled_while_disconnect_runs_after_an_error_that_error_is_logged(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+async def test_cancelled_while_disconnect_runs_after_an_error_that_error_leaves() -> None:
     log: list[Any] = []
 
     class Slow(AsyncWebsocketConsumer):
@@ -289,10 +305,9 @@ async def test_cancelled_while_disconnect_runs_after_an_error_that_error_is_logg
         await client.answers(2)
         await settle()
         client.task.cancel()
-        with pytest.raises(asyncio.CancelledError):
+        with pytest.raises(Failed, match="first"):
             await client.ended()
     assert log == [1011]
-    assert_logged_once(caplog, "first")
     nothing_left()
 
 

@@ -137,6 +137,8 @@ class Connection(Overlap):
             and not self._is_cancelled()
         ):
             failure = None
+        # What a handler makes of a cancellation is not what ended the connection.
+        cancelled_first = self._is_cancelled() and self._failure is None
         gone = self._departure if isinstance(self._departure, Exception) else None
         failure = which_leaves(self._failure, failure, gone)
         try:
@@ -148,10 +150,11 @@ class Connection(Overlap):
                 self._inbox.close()
             live.discard(self)
             self._watch.leave(self)
-        if self._is_cancelled() and not isinstance(failure, asyncio.CancelledError):
-            if failure is not None:
-                self._explain(failure)
-                logger.error("A cancelled connection had ended with an error.", exc_info=failure)
+        if failure is None and self._is_cancelled():
+            raise asyncio.CancelledError
+        if cancelled_first and isinstance(failure, Exception):
+            self._explain(failure)
+            logger.error("A handler failed while the server cancelled it.", exc_info=failure)
             raise asyncio.CancelledError
         if failure is not None:
             self._explain(failure)
