@@ -29,7 +29,7 @@ from channels.layers.redis.connection import (
     logger,
 )
 from channels.layers.redis.scripts import Script
-from channels.layers.redis.server import NOT_NOW, PAUSE, Listener
+from channels.layers.redis.server import NOT_NOW, PAUSE, Announce, Listener
 from channels.layers.redis.shard_subscriber import ShardSubscriber
 from channels.layers.redis.slots import (
     SLOTS,
@@ -64,9 +64,6 @@ MOST_REDIRECTIONS = 4
 
 OpenAt = Callable[[Address], Awaitable[AbstractConnection]]
 """Opens a connection to a node; see :data:`~channels.layers.redis.connection.Open`."""
-
-Announce = Callable[[Any], tuple[bytes, bytes]]
-"""From a script's answer the channel and the announcement that the script made."""
 
 
 class NodeCommands(Commands):
