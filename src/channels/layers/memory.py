@@ -47,7 +47,7 @@ class InMemoryChannelLayer(BaseChannelLayer):
     that overrides ``receive`` for every message that a consumer gets: test suites record that way.
     """
 
-    extensions: ClassVar[list[str]] = ["groups", "flush", "positions", "exclude"]
+    extensions: ClassVar[list[str]] = ["groups", "flush", "positions", "exclude", "general-members"]
 
     def __init__(
         self,

@@ -179,6 +179,10 @@ async def general_member(bench: Bench) -> None:
     try:
         await bench.layer.group_add(group, channel)
     except (TypeError, ValueError, RuntimeError) as error:
+        if "general-members" in getattr(bench.layer, "extensions", ()):
+            raise BrokenPromiseError(
+                f"its extensions name 'general-members', and group_add() raised {first_line(error)}"
+            ) from error
         raise Lacking(f"it refuses general channels as members: {first_line(error)}") from error
     await bench.layer.group_send(group, dict(MESSAGE))
     try:

@@ -36,6 +36,7 @@ from channels.testing.faulty.groups import (
     LetsDirectMessagesOvertake,
     LetsGroupMessagesOvertake,
     MissesTheFifthMember,
+    RefusesGeneralMembers,
     SharesMessages,
     WantsMembers,
 )
@@ -123,6 +124,7 @@ __all__ = [
     "MixesUpChannels",
     "NeverExpires",
     "PutsBackAtTheEnd",
+    "RefusesGeneralMembers",
     "RepeatsNames",
     "SendsWithinTheProcess",
     "SharesItsBuffer",

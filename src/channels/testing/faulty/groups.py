@@ -197,6 +197,15 @@ class ForgetsGeneralMembers(FaultyLayer, caught_by=("general_member",)):
         return await super().group_send(group, message, exclude=[*exclude, *general])
 
 
+class RefusesGeneralMembers(FaultyLayer, caught_by=("general_member",)):
+    """Says that general channels may be in groups, and refuses them."""
+
+    async def group_add(self, group: str, channel: str) -> None:
+        if self.require_valid_channel_name(channel) and is_general(channel):
+            raise ValueError("A general channel cannot be in a group.")
+        await super().group_add(group, channel)
+
+
 class IgnoresExclude(FaultyLayer, caught_by=("exclude",)):
     """Takes ``exclude`` and does nothing with it."""
 
