@@ -21,7 +21,7 @@ PIP_INSTALL := -m pip install -qq --disable-pip-version-check
 PYTEST := -m pytest -p scripts.pytest_totals
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint types unit docs browser behaviours-upstream slow soak packages \
+.PHONY: help demo test test-all lint types unit servers docs browser behaviours-upstream slow soak packages \
 	totals bench bench-smoke bench-docs build format clean env dev-env upstream-env \
 	packages-env bench-env FORCE
 
@@ -37,8 +37,8 @@ demo: env ## serve the example chat on http://127.0.0.1:8000 (PORT=… changes i
 
 test: dev-env upstream-env bench-env ## run everything: lint, types, tests, docs, browser, behaviours on upstream
 	@rm -rf test-results
-	@MAKE="$(MAKE)" $(PY) scripts/steps.py lint types unit docs browser behaviours-upstream \
-		bench-smoke
+	@MAKE="$(MAKE)" $(PY) scripts/steps.py lint types unit+servers docs browser+bench-smoke \
+		behaviours-upstream
 
 # -- the steps of `make test`, each for itself -------------------------------------------------
 
@@ -50,9 +50,18 @@ lint: dev-env ## format and lint (ruff), without changing a file
 types: dev-env ## strict types: mypy and pyright, the public names, the published stubs
 	@$(PY) scripts/check_types.py
 
-unit: dev-env ## the test suite without the browser and the slow tests
+# Tests that start servers, brokers and processes wait most of their time: `make test` runs them
+# beside the others.
+SERVER_TESTS := tests/deploys tests/endings tests/faults tests/fuzz tests/layers/redis tests/limits \
+	tests/management tests/redis_servers tests/server
+
+unit: dev-env ## the tests that need no servers, without the slow ones
 	@$(PY) $(PYTEST) --totals=test-results/unit.json -m "not slow" --ignore=tests/browser \
-		--ignore=tests/benchmarks
+		--ignore=tests/benchmarks $(SERVER_TESTS:%=--ignore=%)
+
+servers: dev-env ## the tests with servers, brokers and processes, without the slow ones
+	@$(PY) $(PYTEST) --totals=test-results/servers.json -m "not slow" \
+		$(SERVER_TESTS)
 
 docs: dev-env ## build the documentation; a warning is an error
 	@$(PY) -m sphinx -q -W -n --keep-going -b html docs docs/_build/html

@@ -1,6 +1,7 @@
 """Run make targets one after the other and sum up: time, result, and what was not run.
 
     steps.py TARGET…   run them all, also after a failure; exit 1 if one failed
+    steps.py A+B…      run A and B at the same time; what B says comes after A
     steps.py           only add up what the last pytest runs left in test-results/
 
 A skipped test is named at the end, and under CI (the variable ``CI`` is set) it is a failure.
@@ -12,6 +13,7 @@ import platform
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -57,16 +59,40 @@ class Step:
     code: int
 
 
-def run(name: str) -> Step:
+def run(names: str) -> list[Step]:
+    """Run the target, or those between plus signs at the same time: tests of servers wait most of
+    their time."""
+    first, *others = names.split("+")
+    with ThreadPoolExecutor(max(1, len(others))) as beside:
+        running = [beside.submit(make, name, quiet=True) for name in others]
+        headline(first)
+        steps = [make(first)[0]]
+        for name, other in zip(others, running, strict=True):
+            step, said = other.result()
+            headline(name)
+            print(said, flush=True)
+            steps.append(step)
+    return steps
+
+
+def headline(name: str) -> None:
     print(f"\n── {name} ".ljust(80, "─"), flush=True)
+
+
+def make(name: str, *, quiet: bool = False) -> tuple[Step, str]:
+    """Run one target; what it said, if it was not to say it itself."""
     # A run that dies before its end must not be summed up by the counts of an earlier one.
     (RESULTS / f"{name}.json").unlink(missing_ok=True)
-    make = os.environ.get("MAKE", "make")
     start = time.monotonic()
     done = subprocess.run(  # noqa: S603 - our own targets
-        [make, "--no-print-directory", name], stdin=subprocess.DEVNULL, check=False
+        [os.environ.get("MAKE", "make"), "--no-print-directory", name],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE if quiet else None,
+        stderr=subprocess.STDOUT if quiet else None,
+        text=True,
+        check=False,
     )
-    return Step(name, time.monotonic() - start, done.returncode)
+    return Step(name, time.monotonic() - start, done.returncode), done.stdout or ""
 
 
 def summary(steps: list[Step], totals: Totals) -> bool:
@@ -93,10 +119,11 @@ def summary(steps: list[Step], totals: Totals) -> bool:
 
 
 def main(names: list[str]) -> int:
-    steps = [run(name) for name in names]
+    steps = [step for together in names for step in run(together)]
+    ran = {step.name for step in steps}
     totals = Totals()
     for path in sorted(RESULTS.glob("*.json")):
-        if not names or path.stem in names:
+        if not names or path.stem in ran:
             totals.add(path)
     return 0 if summary(steps, totals) else 1
 

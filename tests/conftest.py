@@ -1,6 +1,7 @@
 """No test leaves a task behind, and the run leaves no thread but those that wait for work."""
 
 import asyncio
+import signal
 import threading
 from asyncio import runners
 from collections.abc import Iterator
@@ -29,6 +30,10 @@ def _note_what_is_left(loop: asyncio.AbstractEventLoop) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", f"{MARKER}: the test is about a loop that ends with tasks")
     runners._cancel_all_tasks = _note_what_is_left  # type: ignore[attr-defined]
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A shell has started this run in the background. The servers that tests start would ignore
+        # Ctrl-C, too, which is what some of them are about.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_unconfigure() -> None:

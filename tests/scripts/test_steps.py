@@ -125,3 +125,20 @@ def test_the_plugin_leaves_what_the_summary_reads(steps: Run) -> None:
     assert (totals["passed"], totals["failed"], totals["deselected"]) == (1, 1, 1)
     assert totals["skipped"] == ["test_sample.py::test_skips: no browser"]
     assert totals["xfailed"] == ["test_sample.py::test_is_expected_to_fail: not yet"]
+
+
+def test_steps_between_plus_signs_run_at_the_same_time(steps: Run) -> None:
+    """Each waits for what the other leaves: one after the other they would fail."""
+    (steps.folder / "Makefile").write_text(
+        "one:\n\t@touch one; for n in $$(seq 100); do test -e two && break; sleep 0.1; done; "
+        "test -e two && echo one is done\n"
+        "two:\n\t@touch two; for n in $$(seq 100); do test -e one && break; sleep 0.1; done; "
+        "test -e one && echo two is done\n"
+        "bad:\n\t@echo bad was here; exit 3\n"
+    )
+    code, lines = steps("one+two+bad")
+    assert code == 1
+    said = [line for line in lines if line.endswith((" is done", " was here"))]
+    assert said == ["one is done", "two is done", "bad was here"]
+    results = [line.split()[:2] for line in lines if line.startswith("  ")]
+    assert results[:3] == [["one", "ok"], ["two", "ok"], ["bad", "FAILED"]]
