@@ -1,8 +1,9 @@
 """One connection to a server: kept up, written to once a loop round, read without a task.
 
 redis-py opens it (addresses, TLS, authentication); from then on we are the transport's protocol.
-Its own way of sending takes a connection for each concurrent command, and more than 100 µs. Nothing
-here is a running task while the connection is up, so that an event loop can end at any time.
+Its own way of sending takes a connection for each concurrent command and several times the CPU, as
+docs/explanation/redis-layer.md shows. Nothing here is a running task while the connection is up, so
+that an event loop can end at any time.
 """
 
 import asyncio
