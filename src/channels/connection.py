@@ -244,7 +244,7 @@ class Connection(Overlap):
                 await self._wait_for_turn(message)
             turn.taken = True
             self._waits = NOT
-            if self._seen != FRESH:
+            if self._seen is not FRESH:
                 self._be_seen()
             if self._layer_ran:
                 self._adopt_layer_context()
@@ -255,7 +255,10 @@ class Connection(Overlap):
                     await self._tidy()
                 if self._client_context is not None or self._layer_context is not None:
                     self._client_context = contextvars.copy_context()
-                turn.give_back()
+                if turn.waiting:
+                    turn.give_back()
+                else:
+                    turn.taken = False
             if self._phase >= CUT:
                 return
             if self._layer_ready:

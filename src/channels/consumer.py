@@ -175,8 +175,13 @@ class AsyncConsumer:
         await self._begin_handler(message)
 
     def _begin_handler(self, message: Message) -> Awaitable[Any]:
-        # Any: what a name stands for, and no cast(), which would be a call for each event.
-        handler: Any = getattr(self, get_handler_name(message), None)
+        # The path of every event, which spares what calls it can: get_handler_name() for a type
+        # that has a name already, and a cast(), for which Any stands.
+        try:
+            name = _handler_names[message["type"]]
+        except (KeyError, TypeError):
+            name = get_handler_name(message)
+        handler: Any = getattr(self, name, None)
         if handler is None:
             handler = fallback_handler(self, message) or _handle_nothing
         begun: Awaitable[Any] = handler(message)

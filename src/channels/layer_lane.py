@@ -230,7 +230,10 @@ class LayerLane:
             finally:
                 if strand is not None and strand.used:
                     await self._tidy()
-                turn.give_back()
+                if turn.waiting:
+                    turn.give_back()
+                else:
+                    turn.taken = False
             if not inbox.empty():
                 # A consumer that sends messages to itself does not keep the loop to itself.
                 await asyncio.sleep(0)
@@ -248,7 +251,7 @@ class LayerLane:
     async def _finish_frame(self, begun: Begun) -> None:
         """Go on with a frame that the server did not take at once. It is the lane's turn."""
         self._begun = None
-        if self._seen != FRESH:
+        if self._seen is not FRESH:
             self._be_seen()
         try:
             await begun
@@ -286,7 +289,7 @@ class LayerLane:
             adopt(self._client_context)
             self._client_context = None
         self._layer_ran = True
-        if self._seen != FRESH:
+        if self._seen is not FRESH:
             self._be_seen()
         if self._takes_frames and message.get("type") == "websocket.send":
             return self.gate.send_frame(message)

@@ -10,11 +10,12 @@ class Turn:
     With two parties that both have work, the order of asking makes them alternate.
     """
 
-    __slots__ = ("_queue", "taken")
+    __slots__ = ("taken", "waiting")
 
     def __init__(self) -> None:
         self.taken: bool = False
-        self._queue: deque[asyncio.Future[None]] | None = None
+        self.waiting: deque[asyncio.Future[None]] | None = None
+        """Who has asked for it. Where nobody has, to clear :attr:`taken` is to give it back."""
 
     def take_nowait(self) -> bool:
         """Take the turn if nobody has it."""
@@ -27,23 +28,23 @@ class Turn:
         """Wait for the turn. Cancellation: a turn that was just handed over is handed on."""
         if self.take_nowait():
             return
-        if self._queue is None:
-            self._queue = deque()
+        if self.waiting is None:
+            self.waiting = deque()
         waiter = asyncio.get_running_loop().create_future()
-        self._queue.append(waiter)
+        self.waiting.append(waiter)
         try:
             await waiter
         except asyncio.CancelledError:
             if not waiter.cancelled():
                 self.give_back()
-            elif waiter in self._queue:  # give_back() may have passed it over already
-                self._queue.remove(waiter)
+            elif waiter in self.waiting:  # give_back() may have passed it over already
+                self.waiting.remove(waiter)
             raise
 
     def give_back(self) -> None:
         """Hand the turn to whoever waits longest."""
-        while self._queue:
-            waiter = self._queue.popleft()
+        while self.waiting:
+            waiter = self.waiting.popleft()
             if not waiter.done():
                 waiter.set_result(None)
                 return
