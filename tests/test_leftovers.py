@@ -24,6 +24,19 @@ def run(*arguments: str, timeout: float = 60) -> subprocess.CompletedProcess[str
     )
 
 
+OTHER_PROCESSES = (
+    "browser",
+    "deploys",
+    "endings",
+    "faults",
+    "fuzz",
+    "limits",
+    "management",
+    "redis_servers",
+    "server",
+)
+"""Tests of what runs in a process of its own, which this process's mode does not reach."""
+
 LEAVES = {
     "tasks": """
 import asyncio
@@ -65,7 +78,7 @@ def test_what_is_left_fails(left: str, told: str | None, tmp_path: Path) -> None
 def test_the_whole_suite_in_development_mode() -> None:
     done = run(
         *("-m", "not slow", "-p", "no:cacheprovider"),
-        *(f"--ignore=tests/{folder}" for folder in ("browser", "benchmarks", "packages")),
+        *(f"--ignore=tests/{folder}" for folder in (*OTHER_PROCESSES, "benchmarks", "packages")),
         timeout=850,
     )
     assert done.returncode == 0, done.stdout[-10_000:]
