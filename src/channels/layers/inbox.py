@@ -32,9 +32,12 @@ class MailboxInbox:
         # The path of every message to a consumer. It needs no lock: what is taken is taken in one
         # step, and nobody but the owner, who is here, and receive() takes from this end. What comes
         # at the moment in which the mailbox is found empty is announced after it.
+        items = self._items
+        if not items:
+            return None
         try:
-            item = self._items.pop(0)
-        except IndexError:
+            item = items.pop(0)
+        except IndexError:  # another thread dropped them meanwhile
             return None
         expires_at, snapshot = item
         if expires_at <= self._delivery.clock():
