@@ -34,12 +34,19 @@ IMAGE = """\
 ```"""
 SPEEDS = """\
 How many times as fast as the bare application, and as Channels; for memory, how many times as
-small. Medians of {pairs} slices of {seconds} s each."""
+small. Medians of {pairs} slices of {seconds} s each. Over Redis, Channels stands for the pub/sub
+layer of channels_redis."""
 GROWTHS = """\
 Where a scenario has several cases: what a unit costs, as a multiple of its cost in the first
 case."""
 
-NAMES = {"ours": "Raceway", "ours-frame": "Raceway, `websocket.send`", "upstream": "Channels"}
+NAMES = {
+    "ours": "Raceway",
+    "ours-frame": "Raceway, `websocket.send`",
+    "ours-redis": "Raceway over Redis",
+    "upstream": "Channels",
+    "upstream-core": "Channels, core layer",
+}
 PEERS = {"floor": "bare", "upstream": "Channels"}
 
 

@@ -8,6 +8,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from benchmarks.bars import BARS
 from benchmarks.plot import LEFT, WIDTH, plot, position
+from benchmarks.scenarios import FULL, catalogue
 
 from benchmarks import report, results
 
@@ -133,3 +134,8 @@ def test_a_run_that_may_not_be_quoted_is_refused(
 def test_no_results_at_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert report.main([str(tmp_path / "none.json")]) == 1
     assert "none.json" in capsys.readouterr().err
+
+
+def test_every_lane_has_a_name() -> None:
+    keys = {entry.key for scenario in catalogue(FULL) for entry in scenario.entries}
+    assert {key.partition("/")[0] for key in keys} - {"floor"} == set(report.NAMES)
