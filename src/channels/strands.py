@@ -282,7 +282,9 @@ class _Reply(Generic[T]):
         self._future = future
 
     def set_running_or_notify_cancel(self) -> bool:
-        return not self._future.cancelled()
+        # A handler whose event was taken runs, whether or not its caller was cancelled before a
+        # thread was free: it may be the one and only disconnect().
+        return True
 
     def set_result(self, result: T) -> None:
         self._tell(self._future.set_result, result)
