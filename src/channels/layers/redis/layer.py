@@ -98,6 +98,9 @@ class RedisChannelLayer(BaseChannelLayer):
             }
         )
         self._hosts = parse_hosts(hosts)
+        if len(self._hosts) > 1 or any(host.cluster for host in self._hosts):
+            # A group's log and a channel's mail may be on two servers, and nothing orders those.
+            vars(self)["extensions"] = [*self.extensions, "separate-orders"]
         self.channel_capacity: Any = self.compile_capacities(channel_capacity or {})
         self.prefix = prefix
         self.on_full: str = checked_policy(on_full)
