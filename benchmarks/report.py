@@ -43,6 +43,8 @@ case."""
 NAMES = {
     "ours": "Raceway",
     "ours-frame": "Raceway, `websocket.send`",
+    "ours-stock": "Raceway, uvicorn's protocol",
+    "ours-stock-frame": "Raceway, uvicorn's protocol, `websocket.send`",
     "ours-redis": "Raceway over Redis",
     "upstream": "Channels",
     "upstream-core": "Channels, core layer",

@@ -62,8 +62,8 @@ class Entry:
     """One lane of a scenario.
 
     Its key is the contender, after a dash what sets the lane apart (``-frame`` where the message is
-    a finished frame, ``-core`` and ``-redis`` for a layer), and the variant after a slash:
-    ``ours-frame/one slow``.
+    a finished frame, ``-stock`` where uvicorn has its own WebSocket protocol, ``-core`` and
+    ``-redis`` for a layer), and the variant after a slash: ``ours-frame/one slow``.
 
     Args:
         options: what the lane is made with.
@@ -121,7 +121,18 @@ def catalogue(sizes: Sizes) -> list[Scenario]:
             "echo",
             ("cpu", "wall"),
             ServedLane,
-            _each_side(path="echo", drive="echo", connections=sizes.served_connections),
+            (
+                *_each_side(path="echo", drive="echo", connections=sizes.served_connections),
+                Entry(
+                    "ours-stock",
+                    {
+                        "path": "echo",
+                        "drive": "echo",
+                        "connections": sizes.served_connections,
+                        "own_protocol": False,
+                    },
+                ),
+            ),
         ),
         Scenario(
             "served-room",
@@ -130,10 +141,20 @@ def catalogue(sizes: Sizes) -> list[Scenario]:
             ("cpu", "wall"),
             ServedLane,
             tuple(
-                Entry(key, {"path": path, "drive": "room", "connections": sizes.served_room})
+                Entry(
+                    key,
+                    {
+                        "path": path,
+                        "drive": "room",
+                        "connections": sizes.served_room,
+                        "own_protocol": "stock" not in key,
+                    },
+                )
                 for key, path in (
                     ("ours", "room"),
                     ("ours-frame", "frame-room"),
+                    ("ours-stock", "room"),
+                    ("ours-stock-frame", "frame-room"),
                     ("upstream", "room"),
                     ("floor", "room"),
                 )

@@ -21,7 +21,7 @@ START_SECONDS = 30.0
 PATIENCE = 30.0
 
 OPTIONS = [
-    "--ws=websockets-sansio",
+    "--ws=channels.server.websocket:WebSocketProtocol",
     "--log-level=warning",
     # Who stalls is noticed within seconds; listeners live on where the machine is busy.
     "--ws-ping-interval=2",

@@ -20,6 +20,7 @@ RANKS: list[tuple[str, list[str]]] = [
             "channels.ahead",
             "channels.begun",
             "channels.denial",
+            "channels.direct",
             "channels.doorbell",
             "channels.dotted_path",
             "channels.gate",

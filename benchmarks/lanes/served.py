@@ -11,15 +11,29 @@ HELD_BACK = 100
 allocate once is not the price of a connection."""
 
 
+OWN_PROTOCOL = "channels.server.websocket:WebSocketProtocol"
+"""What ``uvicorn --ws`` is given for Raceway. Nobody else has a use for what it adds."""
+
+UVICORNS_PROTOCOL = "websockets-sansio"
+
+
 class _Pair:
     """A server and the clients that drive it, on different cores."""
 
     def __init__(
-        self, environments: Environments, contender: str, loop: str, broker: Broker | None = None
+        self,
+        environments: Environments,
+        contender: str,
+        loop: str,
+        broker: Broker | None = None,
+        *,
+        own_protocol: bool = True,
     ) -> None:
         python = environments.python(contender)
         layer = {"BENCH_LAYER": "redis", "BENCH_REDIS_PORT": str(broker.port)} if broker else None
-        arguments = (contender, loop, environments.core(0))
+        ours = contender == "ours" and own_protocol
+        protocol = OWN_PROTOCOL if ours else UVICORNS_PROTOCOL
+        arguments = (contender, loop, environments.core(0), protocol)
         self.server = Child(python, "benchmarks.server", *arguments, variables=layer)
         # The clients' environment is upstream's: it has the client library, and no ours to mix up.
         self.load = Child(environments.upstream, "benchmarks.load", environments.core(1))
@@ -60,6 +74,7 @@ class ServedLane:
         path: the application.
         drive: ``echo`` or ``room``, what the clients do.
         redis: whether the layer has a Redis server.
+        own_protocol: whether Raceway has uvicorn use the WebSocket protocol that it brings.
     """
 
     def __init__(
@@ -72,8 +87,10 @@ class ServedLane:
         drive: str,
         connections: int,
         redis: bool = False,
+        own_protocol: bool = True,
     ) -> None:
         self._redis = redis
+        self._own_protocol = own_protocol
         self._broker: Broker | None = None
         self._side = (places.environments, contender, loop)
         self._path = path
@@ -85,7 +102,7 @@ class ServedLane:
     def begin(self) -> None:
         if self._redis:
             self._broker = Broker()
-        self._pair = _Pair(*self._side, self._broker)
+        self._pair = _Pair(*self._side, self._broker, own_protocol=self._own_protocol)
 
     def ready(self) -> None:
         assert self._pair is not None, "begin() comes first"

@@ -1,4 +1,4 @@
-"""``python -m benchmarks.server CONTENDER LOOP CORE``: uvicorn, on a free port of 127.0.0.1.
+"""``python -m benchmarks.server CONTENDER LOOP CORE WS``: uvicorn, on a free port of 127.0.0.1.
 
 A thread answers the harness's questions: how much CPU time the process has used, and how much
 memory it holds. Between slices nobody asks, and the thread costs nothing.
@@ -21,7 +21,7 @@ from benchmarks.pinning import pin
 from benchmarks.server.application import application
 
 
-def main(contender: str, loop: Literal["asyncio", "uvloop"], core: str) -> None:
+def main(contender: str, loop: Literal["asyncio", "uvloop"], core: str, ws: str) -> None:
     pin(int(core) if core != "any" else None)
     lines = Lines()
     listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
@@ -29,7 +29,7 @@ def main(contender: str, loop: Literal["asyncio", "uvloop"], core: str) -> None:
         uvicorn.Config(
             application(contender),
             loop=loop,
-            ws="websockets-sansio",
+            ws=ws,
             lifespan="off",
             log_level="warning",
             access_log=False,

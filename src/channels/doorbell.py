@@ -20,7 +20,7 @@ class Doorbell:
     an awaited object), but it keeps nothing: a ring that nobody waits for is no ring.
     """
 
-    __slots__ = ("_asyncio_future_blocking", "_cancelled", "_loop", "_run", "_wake_up")
+    __slots__ = ("_asyncio_future_blocking", "_cancelled", "_loop", "_run", "_wake_up", "waiting")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._asyncio_future_blocking: bool = False
@@ -29,11 +29,8 @@ class Doorbell:
         self._run: Callable[..., object] | None = None
         """Runs :attr:`_wake_up` in the task's context; there while a task waits."""
         self._wake_up: Callable[[Any], object] | None = None
-
-    @property
-    def waiting(self) -> bool:
-        """Whether a task is parked here."""
-        return self._run is not None and self._cancelled is None
+        self.waiting: bool = False
+        """Whether a task is parked here that was not cancelled."""
 
     def ring(self) -> None:
         """Let the task that waits, if there is one, make its next step.
@@ -43,6 +40,7 @@ class Doorbell:
         run = self._run
         if run is not None:
             self._run = None
+            self.waiting = False
             run(self._wake_up, self)
 
     def __await__(self) -> Generator[Any, None, None]:
@@ -59,11 +57,13 @@ class Doorbell:
     ) -> None:
         self._wake_up = wake_up
         self._run = context.run
+        self.waiting = True
 
     def cancel(self, msg: Any = None) -> bool:
         """The task is cancelled: it wakes in the loop's next round, as from a cancelled future."""
         if not self.waiting:
             return False
+        self.waiting = False
         self._cancelled = asyncio.CancelledError() if msg is None else asyncio.CancelledError(msg)
         self._loop.call_soon(self.ring)
         return True

@@ -18,6 +18,7 @@ from django.utils.functional import LazyObject, empty
 
 from channels.conf import channels_setting
 from channels.denial import deny
+from channels.direct import direct_write
 from channels.exceptions import StopConsumer
 from channels.gate import OPEN, WAITING
 from channels.layer_lane import LayerLane, Phase
@@ -85,7 +86,13 @@ class Ending(LayerLane):
         tidy: Callable[[], Awaitable[None]],
         waiting_thread: Any,
     ) -> None:
-        super().__init__(send, takes_frames=takes_frames, strand=strand, tidy=tidy)
+        super().__init__(
+            send,
+            takes_frames=takes_frames,
+            strand=strand,
+            tidy=tidy,
+            write=direct_write(scope, send),
+        )
         self.scope: Scope = scope
         self.outbox: Outbox | None = None
         """What a sync consumer sends; the next handler begins when it is empty."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from asgiref.sync import markcoroutinefunction
 
+from channels.direct import Write, frame_of
 from channels.layers.rules import CLOSE, DROP_OLDEST, Rules
 from channels.layers.snapshot import frame_bytes
 from channels.statistics import count
@@ -60,6 +61,7 @@ class Gate:
         send: the server's.
         count_drop: called for each finished frame that comes too late, and with ``"full"`` for one
             that finds too many before it.
+        write: the direct way past ``send``, see :mod:`channels.direct`.
     """
 
     __slots__ = (
@@ -71,9 +73,12 @@ class Gate:
         "_send",
         "is_event_stream",
         "state",
+        "write",
     )
 
-    def __init__(self, send: Send, count_drop: Callable[..., None]) -> None:
+    def __init__(
+        self, send: Send, count_drop: Callable[..., None], write: Write | None = None
+    ) -> None:
         self.state: State = WAITING
         self.is_event_stream: bool = False
         """Whether a response has begun that is a stream of server-sent events."""
@@ -83,6 +88,8 @@ class Gate:
         self._held_bytes = 0
         self._rules: Rules | None = None
         self._denying = False
+        self.write: Write | None = write
+        """Writes a finished frame, in state OPEN; ``False`` where :meth:`send` has to do it."""
 
     @markcoroutinefunction  # so that async_to_sync() takes it without a warning
     def send(self, message: Message) -> Awaitable[Any]:
@@ -90,6 +97,10 @@ class Gate:
         # No coroutine of our own for what passes: this is the path of every message.
         kind = message.get("type")
         if kind == "websocket.send" and self.state is not CLOSED:
+            if self.write is not None and self.state is OPEN:
+                frame = frame_of(message)
+                if frame is not None and self.write(frame):
+                    return _sent()
             text = message.get("text")
             if isinstance(text, str) and not text.isascii() and encodable(text) is not text:
                 message = {**message, "text": encodable(text)}
@@ -209,6 +220,10 @@ class Gate:
             "Nothing was sent for %r: the connection is %s.", message.get("type"), self.state.value
         )
         return False
+
+
+async def _sent() -> None:
+    """What remains of a send that is done already."""
 
 
 def is_event_stream(start: Message) -> bool:

@@ -12,6 +12,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
 from channels.begun import Begun, begin
+from channels.direct import Write
 from channels.doorbell import Doorbell
 from channels.exceptions import StopConsumer
 from channels.gate import OPEN, Gate
@@ -92,9 +93,10 @@ class LayerLane:
         takes_frames: bool,
         strand: Strand | None,
         tidy: Callable[[], Awaitable[None]],
+        write: Write | None,
     ) -> None:
         self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
-        self.gate: Gate = Gate(send, self._count_drop)
+        self.gate: Gate = Gate(send, self._count_drop, write)
         self._takes_frames = takes_frames
         self._strand: Strand | None = strand
         self._tidy = tidy
@@ -179,6 +181,7 @@ class LayerLane:
         """Send the finished frames that wait, for the layer lane, which waits too, as long as
         nothing else is there. ``False`` where the lane has to go on."""
         inbox, lane, context, gate = self._inbox, self._layer_lane, self._layer_context, self.gate
+        write = gate.write
         assert inbox is not None and lane is not None and context is not None  # noqa: PT018
         while True:
             frame = inbox.take()
@@ -188,6 +191,8 @@ class LayerLane:
             if frame.type != "websocket.send" or gate.state is not OPEN:
                 self._taken = frame
                 return False
+            if write is not None and (on_wire := frame.frame()) is not None and write(on_wire):
+                continue
             if self._client_context is not None:
                 context.run(adopt, self._client_context)
                 self._client_context = None

@@ -21,6 +21,7 @@ from django.utils.functional import LazyObject, empty
 from django.utils.http import http_date
 
 from channels.db import database_sync_to_async
+from channels.direct import passing_frames
 from channels.threads import strand
 from channels.typing import ASGIApplication, Message, Scope, Send
 
@@ -282,6 +283,8 @@ class SessionMiddleware:
         async with strand():
             wrapper = InstanceSessionWrapper(scope, send)
             await wrapper.resolve_session()
+            if "websocket.send" not in wrapper.save_message_types:
+                wrapper.scope = passing_frames(wrapper.scope, send, wrapper.send)
             return await self.inner(wrapper.scope, receive, wrapper.send)
 
 

@@ -9,6 +9,7 @@ from sys import getsizeof
 from typing import Any, cast
 from uuid import UUID
 
+from channels.direct import frame_of
 from channels.typing import Message
 
 ATOMS = frozenset(
@@ -29,7 +30,7 @@ class Snapshot:
     message that is dropped unread was never copied.
     """
 
-    __slots__ = ("_copiers", "_message", "frame_bytes", "type")
+    __slots__ = ("_copiers", "_frame", "_message", "frame_bytes", "type")
 
     def __init__(self, message: Message) -> None:
         self._copiers: list[tuple[Any, Callable[[], Any]]] | None = None
@@ -55,6 +56,7 @@ class Snapshot:
         """The message's ``type``, without a copy."""
         self.frame_bytes: int = frame_bytes(self._message) if self.type == "websocket.send" else 0
         """What a finished frame takes of memory; of other messages nobody knows."""
+        self._frame: bytes | None = None
 
     def message(self) -> Message:
         """A copy that belongs to the caller."""
@@ -64,6 +66,13 @@ class Snapshot:
         for key, copied in self._copiers:
             message[key] = copied()
         return message
+
+    def frame(self) -> bytes | None:
+        """What a finished frame is on the wire, made once for all receivers; ``None`` where that
+        cannot be said."""
+        if self._frame is None:
+            self._frame = frame_of(self._message)
+        return self._frame
 
 
 def frame_bytes(message: Message) -> int:

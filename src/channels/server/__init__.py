@@ -1,8 +1,8 @@
 """The server behind ``runserver`` and the live test server.
 
 The interface is :class:`Server`. uvicorn, from the extra ``server``, implements it today, and
-only :mod:`channels.server.uvicorn` imports it. In production, run the ASGI application with any
-ASGI server: nothing in here is needed there.
+only :mod:`channels.server.uvicorn` and :mod:`channels.server.websocket` import it. In production,
+run the ASGI application with any ASGI server. Of what is in here only the latter is of use there.
 """
 
 import socket

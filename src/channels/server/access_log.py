@@ -18,6 +18,7 @@ from urllib.parse import quote
 
 from django.core.management.color import Style, no_style
 
+from channels.direct import passing_frames
 from channels.typing import ASGIApplication, Message, Receive, Scope, Send
 
 logger: logging.Logger = logging.getLogger("django.channels.server")
@@ -140,7 +141,8 @@ class AccessLog:
 
         log("HANDSHAKING")
         try:
-            await self._application(scope, watched_receive, watched_send)
+            inside = passing_frames(scope, send, watched_send)
+            await self._application(inside, watched_receive, watched_send)
         finally:
             disconnected()
 

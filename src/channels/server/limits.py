@@ -4,6 +4,7 @@ import asyncio
 import logging
 from contextlib import suppress
 
+from channels.direct import passing_frames
 from channels.typing import ASGIApplication, Message, Receive, Scope, Send
 
 logger: logging.Logger = logging.getLogger("django.channels.server")
@@ -83,7 +84,8 @@ class Limits:
 
         try:
             async with limit:
-                await self._application(scope, receive, watched_send)
+                inside = passing_frames(scope, send, watched_send)
+                await self._application(inside, receive, watched_send)
         except TimeoutError:
             if not limit.expired():
                 raise

@@ -1,4 +1,4 @@
-"""The development server on uvicorn. The only module that imports it."""
+"""The development server on uvicorn."""
 
 import asyncio
 import contextlib
@@ -11,21 +11,19 @@ from contextlib import suppress
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from channels.draining import drain
 from channels.lifespan import OWN_DRAIN
 from channels.server.access_log import AccessLog
 from channels.server.base import Address, ServerOptions, ServerStartError, listening_socket
 from channels.server.limits import Limits
+from channels.server.websocket import WebSocketProtocol
 from channels.typing import ASGIApplication, Message, Receive, Scope, Send
 
 logger: logging.Logger = logging.getLogger("django.channels.server")
 
 TICK = 1.0
 """Seconds between two looks of uvicorn at its clock: the ``Date`` header is made once a tick."""
-
-BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 CANCEL_TIMEOUT = 0.5
 """Seconds that applications get after they were cancelled. Who waits for a thread cannot end."""
@@ -126,7 +124,7 @@ class _Engine(uvicorn.Server):
             uvicorn.Config(
                 application,
                 interface="asgi3",
-                ws=_WebSocketProtocol,
+                ws=WebSocketProtocol,
                 # What uvicorn reports goes where the project's LOGGING sends it, and the lines of
                 # each request are ours.
                 log_config=None,
@@ -217,33 +215,6 @@ class _Engine(uvicorn.Server):
         for task in late:
             task.cancel()
         await asyncio.wait(late, timeout=CANCEL_TIMEOUT)
-
-
-class _WebSocketProtocol(WebSocketsSansIOProtocol):
-    """uvicorn's protocol without three of its mistakes (0.54)."""
-
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        if self.conn.handshake_exc is not None and not self.handshake_initiated:
-            # uvicorn's HTTP parser took the request and `websockets` does not, for a control
-            # character in a header for example. Nobody would ever answer.
-            logger.info("A WebSocket's opening request could not be read.")
-            answer = b"".join(self.conn.data_to_send())
-            self.transport.write(answer or BAD_REQUEST)
-            self.transport.close()
-
-    async def send(self, message: Any) -> None:
-        await super().send(message)
-        if self.initial_response is not None and self.close_sent:
-            # A denial that is a response of its own completes the handshake too; else uvicorn
-            # reports an application that returned without answering.
-            self.handshake_complete = True
-
-    def shutdown(self) -> None:
-        # Where the client closes at the same time there is nobody left to send a close frame to,
-        # and trying to raises.
-        if not self.transport.is_closing():
-            super().shutdown()
 
 
 class _Entrance:
