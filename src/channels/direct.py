@@ -72,16 +72,14 @@ def frame_of(message: Message) -> bytes | None:
     text, data = message.get("text"), message.get("bytes")
     if data is None and type(text) is str:
         try:
-            return _frame(TEXT, text.encode())
+            payload, head = text.encode(), TEXT
         except UnicodeEncodeError:
-            return _frame(TEXT, encodable(text).encode())
-    if text is None and type(data) is bytes:
-        return _frame(BINARY, data)
-    return None
-
-
-def _frame(head: int, payload: bytes) -> bytes:
-    """A frame without a mask, as servers send them."""
+            payload, head = encodable(text).encode(), TEXT
+    elif text is None and type(data) is bytes:
+        payload, head = data, BINARY
+    else:
+        return None
+    # Without a mask, as servers send them.
     length = len(payload)
     if length < 126:
         return _short_heads[head][length] + payload

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 SERVERS: Final = ("uvicorn", "daphne", "hypercorn", "granian")
+VARIANTS: Final = {"uvicorn-frames": "uvicorn"}
+"""Servers that are set up in another way, and whose connections end no other way for it."""
 GONE: Final = ""
 """There is no client to see anything."""
 OURS: Final = "uvicorn"
@@ -30,7 +32,7 @@ class Ending:
     """Code and view behind servers that differ; ``None`` for a ``disconnect`` that never comes."""
 
     def behind(self, server: str) -> tuple[Any, Any]:
-        return self.elsewhere.get(server, (self.code, self.saw))
+        return self.elsewhere.get(VARIANTS.get(server, server), (self.code, self.saw))
 
 
 ENDINGS: Final = {

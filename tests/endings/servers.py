@@ -23,6 +23,11 @@ COMMANDS: dict[str, Callable[[int], list[str]]] = {
         *("uvicorn", "--host", "127.0.0.1", "--port", str(port)),
         *("--ws", "websockets-sansio", "--log-level", "warning", APPLICATION),
     ],
+    "uvicorn-frames": lambda port: [
+        *("uvicorn", "--host", "127.0.0.1", "--port", str(port)),
+        *("--ws", "channels.server.websocket:WebSocketProtocol"),
+        *("--log-level", "warning", APPLICATION),
+    ],
     "daphne": lambda port: [
         *("daphne", "--bind", "127.0.0.1", "--port", str(port)),
         *("--verbosity", "0", APPLICATION),

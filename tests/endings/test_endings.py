@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.endings.client import Client
-from tests.endings.expected import ENDINGS, GONE, OURS, SERVERS, Ending
+from tests.endings.expected import ENDINGS, GONE, OURS, SERVERS, VARIANTS, Ending
 from tests.endings.servers import END_LIMIT, Served, serving
 
 OVER_SECONDS = 12.0
@@ -27,7 +27,7 @@ per_server = pytest.mark.parametrize(
     "server",
     [
         pytest.param(kind, id=kind, marks=[] if kind == OURS else [pytest.mark.slow])
-        for kind in SERVERS
+        for kind in (*SERVERS, *VARIANTS)
     ],
     indirect=True,
 )
@@ -111,7 +111,7 @@ def check(server: Served, connection: str, ending: Ending, saw: Any) -> None:
 @pytest.fixture(
     params=[
         pytest.param(kind, id=kind, marks=[] if kind == OURS else [pytest.mark.slow])
-        for kind in SERVERS
+        for kind in (*SERVERS, *VARIANTS)
     ]
 )
 def ended_server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Served]:
