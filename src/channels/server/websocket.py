@@ -9,7 +9,6 @@ from collections.abc import Awaitable
 from typing import Any
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from websockets.protocol import OPEN
 
 from channels.direct import EXTENSION
 
@@ -34,10 +33,9 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         if (
             not self.handshake_complete
             or self.close_sent
-            or self.disconnected
+            or self.transport.is_closing()  # the client has closed, or is gone
             or conn.extensions
             or conn.debug  # frames are being logged, by the one who makes them
-            or conn.state is not OPEN
             or not self.writable.is_set()
         ):
             return False
