@@ -32,6 +32,8 @@ RANKS: list[tuple[str, list[str]]] = [
             "channels.layers.log",
             "channels.layers.loop_end",
             "channels.layers.mailbox",
+            "channels.layers.ordering",
+            "channels.layers.senders",
             "channels.layers.serializers",
             "channels.layers.rules",
             "channels.layers.snapshot",

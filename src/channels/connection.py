@@ -30,6 +30,7 @@ from channels.ahead import ReadAhead
 from channels.ending import LAST_WORD, log_lost, which_leaves
 from channels.exceptions import StopConsumer
 from channels.layer_lane import CUT, FRESH, Phase, Seen, adopt
+from channels.layers.senders import begin_sender
 from channels.live import live_here
 from channels.overlap import BOUNDARIES, Overlap, is_ending
 from channels.statistics import count
@@ -119,6 +120,8 @@ class Connection(Overlap):
         assert task is not None, "asyncio runs coroutines in tasks"
         self._client_task = task
         self._cancels_before = task.cancelling()
+        # What a server's task has sent before is nothing that a connection's messages come after.
+        begin_sender()
         self._context = contextvars.copy_context()
         failure: BaseException | None = None
         live = live_here().connections

@@ -1,4 +1,5 @@
-"""What a layer did not deliver: counted by reason, and said in the log, but not once a message."""
+"""What a layer did not deliver, or not as it should: counted by reason, and said in the log, but
+not once a message."""
 
 import logging
 import threading
@@ -18,12 +19,17 @@ CURES = {
     "capacity or the expiry if it was short.",
     "unreadable": "Every process needs the same serializer, and symmetric_encryption_keys that "
     "decrypt what the others encrypt.",
+    "overtaken": "They waited as long as send_timeout for what their senders had sent before them: "
+    "look for a server that this process cannot reach, or that has lost data.",
 }
 """What to do about a reason, where it is something else than usual."""
 
+DELIVERED = frozenset({"overtaken"})
+"""Reasons for which nothing is dropped."""
+
 
 class Drops:
-    """Counts of dropped messages by reason. May be used from any thread.
+    """Counts of messages by what became of them. May be used from any thread.
 
     The first drop for a reason is logged at WARNING, later ones together once a minute: a room that
     overflows must not fill the disk as well.
@@ -69,8 +75,9 @@ class Drops:
                     del self._unsaid[reason]
         for number, where, reason in lines:
             logger.warning(
-                "%s dropped %d message(s), the last for %s: %s. %s",
+                "%s %s %d message(s), the last for %s: %s. %s",
                 self._layer,
+                "delivered out of order" if reason in DELIVERED else "dropped",
                 number,
                 where,
                 reason,

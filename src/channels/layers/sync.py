@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from django.db import DEFAULT_DB_ALIAS, connections
 
 from channels.layers.background import background, patience, refuse_to_block_a_loop
+from channels.layers.senders import sender
 from channels.layers.snapshot import Snapshot
 from channels.typing import Message
 
@@ -137,6 +138,7 @@ class SyncLayer:
 
     def _run(self, name: str, *args: Any, timeout: float | None, **kwargs: Any) -> Any:
         refuse_to_block_a_loop()
+        sender()  # begins here and not in a context that ends with this call
         token = patience.set(timeout)
         try:
             # All of them, because they may call each other: a layer's group_send its own send.

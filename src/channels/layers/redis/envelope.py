@@ -9,14 +9,23 @@
 ``k <id>``            what was asked under this id has been done
 ====================  =====================================================================
 
+``m`` and ``d`` may go on, without a blank, with the places that the message comes after, each
+``><log>:<epoch>-<offset>``, as in ``m>g:room:1731-42>p:0a1b2c:1731-7``. The log is ``g:`` and a
+group or ``p:`` and a process.
+
 Names of groups and channels have no blanks. A line that is not known is of a newer release, and is
-left alone.
+left alone; so is a place.
 """
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from channels.layers.ordering import Place
+
 GROUP, DIRECT, ADD, REMOVE, DONE = b"m", b"d", b"a", b"r", b"k"
+
+_PLACE = re.compile(r"(.+):([0-9]+)-([0-9]+)")
 
 
 class Envelope(NamedTuple):
@@ -25,10 +34,19 @@ class Envelope(NamedTuple):
     kind: bytes
     words: list[str]
     payload: bytes
+    after: Sequence[Place] = ()
 
 
-def seal(kind: bytes, words: Iterable[str] = (), payload: bytes = b"") -> bytes:
-    """An entry's content."""
+def seal(
+    kind: bytes, words: Iterable[str] = (), payload: bytes = b"", *, after: Sequence[str] = ()
+) -> bytes:
+    """An entry's content.
+
+    Args:
+        after: the places, as :meth:`~channels.layers.senders.Sender.after` says them.
+    """
+    if after:
+        kind = ">".join([kind.decode(), *after]).encode()
     head = " ".join(words)
     return b"%s %s\n%s" % (kind, head.encode(), payload) if head else b"%s\n%s" % (kind, payload)
 
@@ -39,4 +57,9 @@ def unseal(data: bytes) -> Envelope:
     if head == GROUP:
         return Envelope(GROUP, [], payload)
     kind, *words = head.decode("ascii", "replace").split(" ")
-    return Envelope(kind.encode(), words, payload)
+    if ">" not in kind:
+        return Envelope(kind.encode(), words, payload)
+    kind, *places = kind.split(">")
+    found = map(_PLACE.fullmatch, places)
+    after = [Place(place[1], int(place[2]), int(place[3])) for place in found if place]
+    return Envelope(kind.encode(), words, payload, after)

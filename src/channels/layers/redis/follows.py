@@ -32,14 +32,17 @@ LONGEST_REST = 30.0
 class Reader(Protocol):
     """Whom a log's entries are for. Called on the loop, must not raise."""
 
-    def deliver(self, entry_id: bytes, data: bytes) -> None:
-        """The next entry: its id, and what it holds."""
+    def deliver(self, entry: "Entry[Stored]") -> None:
+        """The next entry."""
 
     def expired(self, count: int) -> None:
         """So many entries were read that had waited too long."""
 
     def missed(self, count: int | None) -> None:
         """A gap, here in the order of the entries."""
+
+    def passed(self, epoch: int, offset: int) -> None:
+        """The follower stands there: nothing before is still to come."""
 
 
 class Stored(NamedTuple):
@@ -142,6 +145,11 @@ class Follows:
             follow.follower.doubt()
             self._read_soon(follow)
 
+    def look(self, follow: Follow) -> None:
+        """Find out now whether a log has gone on."""
+        if follow.follower.doubt():
+            self._read_soon(follow)
+
     def heard(self, channel: bytes, announcement: bytes) -> None:
         """An announcement came."""
         follow = self.by_channel.get(channel)
@@ -153,7 +161,7 @@ class Follows:
         entry = Entry(int(epoch), int(offset), entry_id, Stored(data, False))
         heard = follow.follower.hear(entry)
         if heard is Heard.NEXT:
-            follow.reader.deliver(entry_id, data)
+            follow.reader.deliver(entry)
         elif heard is Heard.HOLE:
             self._read_soon(follow)
 
@@ -250,9 +258,10 @@ class Follows:
             elif event.item.expired:
                 expired += 1
             else:
-                follow.reader.deliver(event.id, event.item.data)
+                follow.reader.deliver(event)
         if expired:
             follow.reader.expired(expired)
+        follow.reader.passed(follow.follower.epoch, follow.follower.offset)
         if outcome.read_again:
             self._unread[follow] = None
 

@@ -8,20 +8,22 @@ the background loop. To the broker each is a process of its own.
 import asyncio
 import itertools
 import zlib
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from secrets import token_hex
-from typing import Any
+from typing import Any, NamedTuple
 
 from channels.exceptions import BrokerUnavailableError
 from channels.layers.background import running_loop
 from channels.layers.delivery import Delivery
 from channels.layers.drops import Drops
 from channels.layers.groups import Memberships
+from channels.layers.ordering import Log
 from channels.layers.redis.envelope import ADD, REMOVE
 from channels.layers.redis.follows import Follow
 from channels.layers.redis.general import GeneralChannel
+from channels.layers.redis.in_order import Deliver, InOrder
 from channels.layers.redis.readers import GroupReader, MailReader
 from channels.layers.redis.requests import Requests
 from channels.layers.redis.shard import MakeServer, Shard
@@ -50,6 +52,13 @@ class Options:
     """By entry: whom to tell whether direct mail of this process to itself was accepted."""
 
 
+class _Followed(NamedTuple):
+    """A log that is followed, and how far it was delivered."""
+
+    follow: Follow
+    log: Log[Deliver]
+
+
 class Hub:
     """One loop's part in a layer. Makes no connection before it needs one."""
 
@@ -66,9 +75,10 @@ class Hub:
         self.closed: bool = False
         self._shards: list[Shard | None] = [None] * len(options.servers)
         self.requests: Requests = Requests(self)
-        self._groups: dict[str, Follow] = {}
+        self.in_order: InOrder = InOrder(self)
+        self._groups: dict[str, _Followed] = {}
         self._joining: dict[str, int] = {}
-        self._mail: Follow | None = None
+        self._mail: _Followed | None = None
         self._numbers = itertools.count()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -100,11 +110,14 @@ class Hub:
         self.delivery.check_groups(group, channel, self.memberships)
         self._joining[group] = self._joining.get(group, 0) + 1
         try:
-            follow = self._groups.get(group)
-            if follow is None:
-                follow = self._groups[group] = self._follow(
-                    "g", group, GroupReader(self, group), from_start=False
-                )
+            followed = self._groups.get(group)
+            if followed is None:
+                log = self.in_order.follow(f"g:{group}")
+                reader = GroupReader(self, group, log)
+                follow = self._follow("g", group, reader, from_start=False)
+                self._groups[group] = _Followed(follow, log)
+            else:
+                follow = followed.follow
             # Mail too: what a member is sent directly comes in order with what its groups are sent.
             mail = self.open_mail()
             if not follow.live:
@@ -125,7 +138,7 @@ class Hub:
         """End a membership; silent where there is none."""
         with self.delivery.lock:
             self.memberships.leave(group, channel)
-        self._settle(group)
+        self._left(channel, [group])
 
     def leave_all(self, channel: str) -> None:
         """End every membership of a channel. From any thread."""
@@ -134,17 +147,25 @@ class Hub:
             for group in groups:
                 self.memberships.leave(group, channel)
         if groups:
-            self.on_loop(lambda: list(map(self._settle, groups)))
+            self.on_loop(lambda: self._left(channel, groups))
+
+    def _left(self, channel: str, groups: Iterable[str]) -> None:
+        """After memberships of a channel ended."""
+        if self._mail is not None:
+            self.in_order.left(self._mail.log, channel)
+        for group in groups:
+            self._settle(group)
 
     def _settle(self, group: str) -> None:
         """Follow a group no longer than somebody is, or wants to be, a member."""
-        follow = self._groups.get(group)
-        if follow is None or group in self._joining or group in self.memberships.groups:
+        followed = self._groups.get(group)
+        if followed is None or group in self._joining or group in self.memberships.groups:
             return
         del self._groups[group]
         shard = self.shard(group)
-        shard.follows.unfollow(follow)
-        shard.epochs.pop(follow.key, None)
+        shard.follows.unfollow(followed.follow)
+        self.in_order.unfollow(followed.log)
+        shard.epochs.pop(followed.follow.key, None)
 
     async def ask_to_join(self, group: str, channel: str) -> None:
         """Have another process make one of its channels a member."""
@@ -173,8 +194,10 @@ class Hub:
     def open_mail(self) -> Follow:
         """Begin to take direct mail, unless that has been done."""
         if self._mail is None:
-            self._mail = self._follow("p", self.id, MailReader(self), from_start=True)
-        return self._mail
+            log = self.in_order.follow(f"p:{self.id}")
+            follow = self._follow("p", self.id, MailReader(self, log), from_start=True)
+            self._mail = _Followed(follow, log)
+        return self._mail.follow
 
     # The rest.
 
@@ -196,7 +219,8 @@ class Hub:
         for group in groups:
             self._settle(group)
         if self._mail is not None:
-            self.shard(self.id).follows.unfollow(self._mail)
+            self.shard(self.id).follows.unfollow(self._mail.follow)
+            self.in_order.unfollow(self._mail.log)
             self._mail = None
             await self.wait_until_live(self.open_mail())
 
@@ -209,6 +233,7 @@ class Hub:
     async def close(self) -> None:
         """Close the connections, and end what runs beside."""
         self.closed = True
+        self.in_order.close()
         for task in self._tasks:
             task.cancel()
         for shard in filter(None, self._shards):
@@ -252,6 +277,13 @@ class Hub:
     def _follow(self, kind: str, name: str, reader: Any, *, from_start: bool) -> Follow:
         shard, key = self.shard(name), self.key(kind, name)
         return shard.follows.follow(key, shard.channel(key), reader, from_start=from_start)
+
+    def look_at(self, log: str) -> None:
+        """Find out whether a followed log has gone on, in case nobody told."""
+        kind, _, name = log.partition(":")
+        followed = self._mail if kind == "p" else self._groups.get(name)
+        if followed is not None:
+            self.shard(name).follows.look(followed.follow)
 
     def decoded(self, payload: bytes, where: str) -> Snapshot | None:
         """The message, or ``None`` for one that cannot be read: dropped, and counted."""

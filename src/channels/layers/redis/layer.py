@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Collection, Coroutine, Mapping
+from functools import partial
 from secrets import token_hex
 from typing import Any, ClassVar, TypeAlias
 
@@ -18,7 +19,7 @@ from channels.layers.links import Links
 from channels.layers.log import Position
 from channels.layers.redis.cluster import ClusterServer
 from channels.layers.redis.entries import parse_hosts
-from channels.layers.redis.envelope import GROUP, seal
+from channels.layers.redis.envelope import DIRECT, GROUP, seal
 from channels.layers.redis.hosts import Host
 from channels.layers.redis.hub import Hub, Options, process_of
 from channels.layers.redis.options import check_values, warn_without_meaning
@@ -28,11 +29,15 @@ from channels.layers.redis.server import Listener, Server
 from channels.layers.redis.shard import AnyServer, MakeServer
 from channels.layers.redis.slots import Address
 from channels.layers.rules import DROP_NEWEST, checked_policy, note_refusal
+from channels.layers.senders import sender
 from channels.layers.serializers import make_serializer
 from channels.layers.sync import runs_without_loop
 from channels.typing import Message
 
 Change: TypeAlias = Callable[[Hub, str, str], Coroutine[Any, Any, None]]
+
+Write: TypeAlias = Callable[..., Coroutine[Any, Any, Position | None]]
+"""Called with the hub and, as ``data``, the entry."""
 
 
 class RedisChannelLayer(BaseChannelLayer):
@@ -98,9 +103,7 @@ class RedisChannelLayer(BaseChannelLayer):
             }
         )
         self._hosts = parse_hosts(hosts)
-        if len(self._hosts) > 1 or any(host.cluster for host in self._hosts):
-            # A group's log and a channel's mail may be on two servers, and nothing orders those.
-            vars(self)["extensions"] = [*self.extensions, "separate-orders"]
+        self._scope = f"{prefix} {' '.join(host.name for host in self._hosts)}"
         self.channel_capacity: Any = self.compile_capacities(channel_capacity or {})
         self.prefix = prefix
         self.on_full: str = checked_policy(on_full)
@@ -142,14 +145,17 @@ class RedisChannelLayer(BaseChannelLayer):
         self.require_valid_message(message)
         self.require_valid_channel_name(channel)
         payload = self.serialize(message)
-        owner = self._hubs.get(process_of(channel))
+        process = process_of(channel)
+        owner = self._hubs.get(process)
         if "!" not in channel:
             await self._links.call(push, channel, payload)
         elif owner is None:
-            await self._links.call(post, process_of(channel), channel, payload)
+            write = partial(post, process=process)
+            await self._write(f"p:{process}", write, DIRECT, [channel], payload)
         else:
             owner.on_loop(owner.open_mail)
-            await self._links.call(post_here, owner.id, channel, payload)
+            write = partial(post_here, process=process, channel=channel)
+            await self._write(f"p:{process}", write, DIRECT, [channel], payload)
         self.drops.report()
 
     async def receive(self, channel: str) -> Message:
@@ -211,8 +217,10 @@ class RedisChannelLayer(BaseChannelLayer):
         self.require_valid_exclude(exclude)
         self.require_valid_message(message, "Message is not a dict")
         self.require_valid_group_name(group)
-        data = seal(GROUP, exclude, self.serialize(message))
-        return await self._links.call(group_send, group, data)
+        payload = self.serialize(message)
+        return await self._write(
+            f"g:{group}", partial(group_send, group=group), GROUP, exclude, payload
+        )
 
     # The layer itself.
 
@@ -225,6 +233,20 @@ class RedisChannelLayer(BaseChannelLayer):
         """Close the connections of the running loop, and those that loops without one share.
         A later call opens them anew."""
         await self._links.close()
+
+    async def _write(
+        self, log: str, write: Write, kind: bytes, words: Collection[str], payload: bytes
+    ) -> Position | None:
+        """Write to a log, after what the caller was told that it wrote to others."""
+        scope, clock = self._scope, self._options.clock
+        # Of the caller's context: the link may be on another loop.
+        caller = sender()
+        data = seal(kind, words, payload, after=caller.after(scope, log, clock()))
+        position = await self._links.call(write, data=data)
+        if position is not None:
+            until = clock() + self._options.expiry
+            caller.wrote(scope, log, int(position.epoch), position.offset, until)
+        return position
 
     async def _change(self, here: Change, elsewhere: Change, group: str, channel: str) -> None:
         """Change a membership, where the channel's owner is."""

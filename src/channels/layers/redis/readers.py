@@ -1,12 +1,19 @@
 """From a log to mailboxes: what a group's and a process's entries do here."""
 
+from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
-from channels.layers.redis.envelope import ADD, DIRECT, DONE, GROUP, REMOVE, unseal
+from channels.layers.ordering import Arrival, Place
+from channels.layers.redis.envelope import ADD, DIRECT, DONE, GROUP, REMOVE, Envelope, unseal
 from channels.layers.snapshot import Snapshot
 
 if TYPE_CHECKING:
+    from channels.layers.following import Entry
+    from channels.layers.ordering import Log
+    from channels.layers.redis.follows import Stored
     from channels.layers.redis.hub import Hub
+    from channels.layers.redis.in_order import Deliver
 
 GAP = "group.gap"
 """The type of the message that tells members of a gap."""
@@ -16,14 +23,24 @@ class GroupReader:
     """Puts a group's messages into its local members' mailboxes: decoded once, whatever their
     number."""
 
-    def __init__(self, hub: "Hub", group: str) -> None:
+    def __init__(self, hub: "Hub", group: str, log: "Log[Deliver]") -> None:
         self._hub = hub
         self._group = group
+        self._log = log
 
-    def deliver(self, entry_id: bytes, data: bytes) -> None:
-        envelope = unseal(data)
+    def deliver(self, entry: "Entry[Stored]") -> None:
+        envelope, log = unseal(entry.item.data), self._log
         if envelope.kind != GROUP:
-            return
+            self._hub.in_order.passed(log, entry.epoch, entry.offset)
+        elif envelope.after or log.busy:
+            self._hub.in_order.bring(
+                log, arrival(entry, "", envelope.after, partial(self._put, envelope))
+            )
+        else:
+            log.stand(entry.epoch, entry.offset)
+            self._put(envelope)
+
+    def _put(self, envelope: Envelope) -> None:
         hub, group = self._hub, self._group
         snapshot = hub.decoded(envelope.payload, f"group {group!r}")
         if snapshot is None:
@@ -45,6 +62,16 @@ class GroupReader:
         self._hub.options.drops.report()
 
     def missed(self, count: int | None) -> None:
+        log, tell = self._log, partial(self._tell_of_gap, count)
+        if log.busy:
+            self._hub.in_order.bring(log, Arrival(log.epoch, log.offset, "", (), 0, tell))
+        else:
+            tell()
+
+    def passed(self, epoch: int, offset: int) -> None:
+        self._hub.in_order.passed(self._log, epoch, offset)
+
+    def _tell_of_gap(self, count: int | None) -> None:
         hub, group = self._hub, self._group
         hub.options.drops.count("gap", count or 1, f"group {group!r}")
         notice = Snapshot({"type": GAP, "group": group, "missed": count})
@@ -59,18 +86,27 @@ class GroupReader:
 class MailReader:
     """Puts a process's direct mail into mailboxes, and does what other processes ask for."""
 
-    def __init__(self, hub: "Hub") -> None:
+    def __init__(self, hub: "Hub", log: "Log[Deliver]") -> None:
         self._hub = hub
+        self._log = log
 
-    def deliver(self, entry_id: bytes, data: bytes) -> None:
-        envelope = unseal(data)
+    def deliver(self, entry: "Entry[Stored]") -> None:
+        envelope, log, hub = unseal(entry.item.data), self._log, self._hub
         if envelope.kind == DIRECT and len(envelope.words) == 1:
-            self._put(entry_id, envelope.words[0], envelope.payload)
-        elif envelope.kind in (ADD, REMOVE):
-            self._hub.requests.do(envelope.kind, envelope.words)
+            (channel,) = envelope.words
+            if envelope.after or log.busy:
+                put = partial(self._put, entry.id, channel, envelope.payload)
+                hub.in_order.bring(log, arrival(entry, channel, envelope.after, put))
+            else:
+                log.stand(entry.epoch, entry.offset)
+                self._put(entry.id, channel, envelope.payload)
+            return
+        # Never held: whoever asked waits for the answer, and who waits sends nothing after it.
+        if envelope.kind in (ADD, REMOVE):
+            hub.requests.do(envelope.kind, envelope.words)
         elif envelope.kind == DONE:
-            self._hub.requests.answered(envelope.words)
-        self._hub.options.drops.report()
+            hub.requests.answered(envelope.words)
+        hub.in_order.passed(log, entry.epoch, entry.offset)
 
     def _put(self, entry_id: bytes, channel: str, payload: bytes) -> None:
         hub = self._hub
@@ -81,6 +117,7 @@ class MailReader:
             tell(accepted or snapshot is None)
         elif not accepted and snapshot is not None:
             hub.options.drops.count("full", 1, f"channel {channel!r}")
+        hub.options.drops.report()
 
     def expired(self, count: int) -> None:
         self._hub.options.drops.count("expired", count, "direct mail")
@@ -92,3 +129,12 @@ class MailReader:
         # What senders of this process wait to hear of may be what is gone.
         for tell in list(self._hub.options.sent.values()):
             tell(True)
+
+    def passed(self, epoch: int, offset: int) -> None:
+        self._hub.in_order.passed(self._log, epoch, offset)
+
+
+def arrival(
+    entry: "Entry[Stored]", lane: str, after: Sequence[Place], deliver: "Deliver"
+) -> "Arrival[Deliver]":
+    return Arrival(entry.epoch, entry.offset, lane, after, len(entry.item.data), deliver)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from channels.exceptions import BrokerUnavailableError, ChannelFull
 from channels.layers.log import Position
 from channels.layers.redis.connection import ReplyError
-from channels.layers.redis.envelope import DIRECT, seal
 from channels.layers.redis.scripts import PUBLISH, PUSH, Script
 from channels.layers.redis.server import Announce
 from channels.layers.redis.shard import Shard
@@ -30,32 +29,38 @@ async def group_send(hub: "Hub", group: str, data: bytes) -> Position | None:
     return await publish(hub, "g", group, data, hub.new_id())
 
 
-async def post(hub: "Hub", process: str, channel: str, payload: bytes) -> None:
+async def post(hub: "Hub", process: str, data: bytes) -> Position | None:
     """Send to a channel of another process."""
-    await publish(hub, "p", process, seal(DIRECT, [channel], payload), hub.new_id())
+    return await publish(hub, "p", process, data, hub.new_id())
 
 
-async def post_here(hub: "Hub", process: str, channel: str, payload: bytes) -> None:
+async def post_here(hub: "Hub", process: str, channel: str, data: bytes) -> Position | None:
     """Send to a channel of this process, by the way that all its mail takes, and learn whether
     there was room.
+
+    Returns:
+        its position as long as it is not delivered. (Then nothing can overtake it: nobody else
+        follows this mail.)
 
     Raises:
         ChannelFull: there was none.
     """
     entry_id = hub.new_id()
     answer: asyncio.Future[bool] = hub.loop.create_future()
+    position: Position | None = None
     hub.options.sent[entry_id] = partial(_answer, hub, answer)
     deadline = hub.loop.time() + hub.options.send_timeout
     try:
-        await publish(hub, "p", process, seal(DIRECT, [channel], payload), entry_id)
+        position = await publish(hub, "p", process, data, entry_id)
         async with asyncio.timeout_at(deadline):
             accepted = await answer
     except TimeoutError:
-        return  # it is in the log, and will be delivered when we hear of it
+        return position  # it is in the log, and will be delivered when we hear of it
     finally:
         hub.options.sent.pop(entry_id, None)
     if not accepted:
         raise ChannelFull(channel)
+    return None
 
 
 async def push(hub: "Hub", name: str, payload: bytes) -> None:
