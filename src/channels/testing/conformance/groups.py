@@ -129,21 +129,27 @@ async def group_order(bench: Bench) -> None:
 
 @check("groups")
 async def mixed_order(bench: Bench) -> None:
-    """Group messages and direct ones of one sender arrive in the order in which they were sent."""
-    if "separate-orders" in getattr(bench.layer, "extensions", ()):
-        raise Lacking("its extensions name 'separate-orders'")
-    group = bench.name("group")
-    (channel,) = await members_of(bench, bench.layer, group, 1)
-    for message in numbered(20):
-        if message["number"] % 3:
-            await bench.layer.group_send(group, message)
+    """Messages of one sender arrive in the order in which they were sent: those to the groups of a
+    channel, and those to the channel itself."""
+    await check_mixed_order(bench, bench.layer)
+
+
+async def check_mixed_order(bench: Bench, sender: Layer) -> None:
+    """Send to two groups of a channel and to the channel in turn, each after each of the others."""
+    one, two = bench.name("mixed-one"), bench.name("mixed-two")
+    (channel,) = await members_of(bench, bench.layer, one, 1)
+    await bench.layer.group_add(two, channel)
+    ways = (None, one, two, None, two, one)
+    for message in numbered(24):
+        group = ways[message["number"] % len(ways)]
+        if group is None:
+            await sender.send(channel, message)
         else:
-            await bench.layer.send(channel, message)
-    received = numbers(await bench.receive_many(bench.layer, channel, 20))
-    direct = [n for n in received if n % 3 == 0]
-    grouped = [n for n in received if n % 3]
-    # Where one of the two is out of order by itself, its own check says so.
-    if direct == sorted(direct) and grouped == sorted(grouped):
+            await sender.group_send(group, message)
+    received = numbers(await bench.receive_many(bench.layer, channel, 24))
+    by_way = [[n for n in received if ways[n % len(ways)] == way] for way in (None, one, two)]
+    # Where one of them is out of order by itself, its own check says so.
+    if all(came == sorted(came) for came in by_way):
         expect(received == sorted(received), f"they came in this order: {received}")
 
 

@@ -14,7 +14,7 @@ from channels.testing.conformance.bench import (
     numbers,
 )
 from channels.testing.conformance.check import PEERS, check
-from channels.testing.conformance.groups import members_of
+from channels.testing.conformance.groups import check_mixed_order, members_of
 
 
 @check(PEERS)
@@ -38,6 +38,13 @@ async def group_send_from_a_peer(bench: Bench) -> None:
     for layer, channel in members:
         received = numbers(await bench.receive_many(layer, channel, 3))
         expect(received == [0, 1, 2], f"a member got {received}")
+
+
+@check(PEERS, "groups")
+async def mixed_order_from_a_peer(bench: Bench) -> None:
+    """Messages of one sender in another process arrive in the order in which they were sent: those
+    to the groups of a channel, and those to the channel itself."""
+    await check_mixed_order(bench, bench.another())
 
 
 @check(PEERS)
