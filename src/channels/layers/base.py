@@ -80,9 +80,7 @@ class BaseChannelLayer:
     """What the layer can do beyond ``send``, ``receive`` and ``new_channel``: ``"groups"``,
     ``"flush"``, ``"positions"`` (``group_send`` returns one), ``"exclude"``, ``"general-members"``
     (a general channel, which no process owns, may be in a group), ``"processes"`` (it reaches other
-    processes and can :meth:`attach`: :mod:`channels.closing` orders them through it). And what it
-    cannot: ``"separate-orders"`` (group messages and direct ones of one sender, each in order, may
-    overtake one another)."""
+    processes and can :meth:`attach`: :mod:`channels.closing` orders them through it)."""
 
     channel_name_regex: ClassVar[re.Pattern[str]] = re.compile(
         r"[a-zA-Z0-9\-_.]+(![a-zA-Z0-9\-_.]*)?\Z"

@@ -33,8 +33,7 @@ async def test_it_keeps(place: str, check: Check, request: pytest.FixtureRequest
     def make_layer(**options: Any) -> RedisChannelLayer:
         return RedisChannelLayer(hosts=hosts, prefix=prefix, **options)
 
-    apart = {"mixed_order"} if "cluster" in place else set()
-    if check.name in LACKING[REDIS] | apart:
+    if check.name in LACKING[REDIS]:
         with pytest.raises(Lacking):
             await check.run(make_layer, peers=True, expiry=0.2)
     else:

@@ -134,7 +134,10 @@ class LetsGroupMessagesOvertake(FaultyLayer, caught_by=("group_order",)):
         return position
 
 
-class LetsDirectMessagesOvertake(FaultyLayer, caught_by=("mixed_order",)):
+MIXED = ("mixed_order", "mixed_order_from_a_peer")
+
+
+class LetsDirectMessagesOvertake(FaultyLayer, caught_by=MIXED):
     """A direct message overtakes a group message that was sent just before it."""
 
     def __init__(self, **options: Any) -> None:
@@ -152,6 +155,49 @@ class LetsDirectMessagesOvertake(FaultyLayer, caught_by=("mixed_order",)):
     ) -> Any:
         position = await super().group_send(group, message, exclude=exclude)
         self.group_came_last.update(self.members(group))
+        return position
+
+
+class LetsDirectMessagesBeOvertaken(FaultyLayer, caught_by=MIXED):
+    """A group message overtakes a direct message that was sent just before it."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.direct_came_last: set[str] = set()
+
+    async def send(self, channel: str, message: Message) -> None:
+        await super().send(channel, message)
+        self.direct_came_last.add(channel)
+
+    async def group_send(
+        self, group: str, message: Message, *, exclude: Collection[str] = ()
+    ) -> Any:
+        position = await super().group_send(group, message, exclude=exclude)
+        for channel in self.direct_came_last.intersection(self.members(group)):
+            self.swap_last_two(channel)
+        self.direct_came_last.clear()
+        return position
+
+
+class LetsGroupsOvertakeOneAnother(FaultyLayer, caught_by=MIXED):
+    """A group message overtakes one of another group that was sent just before it."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.last_group = ""
+
+    async def send(self, channel: str, message: Message) -> None:
+        await super().send(channel, message)
+        self.last_group = ""
+
+    async def group_send(
+        self, group: str, message: Message, *, exclude: Collection[str] = ()
+    ) -> Any:
+        position = await super().group_send(group, message, exclude=exclude)
+        if self.last_group not in ("", group):
+            for channel in set(self.members(group)).intersection(self.members(self.last_group)):
+                self.swap_last_two(channel)
+        self.last_group = group
         return position
 
 

@@ -26,6 +26,28 @@ class GroupsWithinTheProcess(FaultyLayer, caught_by=("group_send_from_a_peer",))
         return await super().group_send(group, message, exclude=[*exclude, *foreign])
 
 
+class OrdersItsOwn(FaultyLayer, caught_by=("mixed_order_from_a_peer",)):
+    """A direct message to a channel of another process overtakes a group message that was sent just
+    before it."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.group_came_last = False
+
+    async def send(self, channel: str, message: Message) -> None:
+        await super().send(channel, message)
+        if self.group_came_last and channel not in self.own and not is_general(channel):
+            self.swap_last_two(channel)
+        self.group_came_last = False
+
+    async def group_send(
+        self, group: str, message: Message, *, exclude: Collection[str] = ()
+    ) -> Any:
+        position = await super().group_send(group, message, exclude=exclude)
+        self.group_came_last = True
+        return position
+
+
 class TellsEveryProcess(FaultyLayer, caught_by=("one_receiver_among_peers",)):
     """Gives a message on a general channel to one receiver in each process."""
 
