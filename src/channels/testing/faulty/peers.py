@@ -7,7 +7,7 @@ from channels.testing.faulty.base import FaultyLayer, is_general
 from channels.typing import Message
 
 
-class SendsWithinTheProcess(FaultyLayer, caught_by=("send_from_a_peer",)):
+class SendsWithinTheProcess(FaultyLayer, caught_by=("send_from_a_peer", "mixed_order_from_a_peer")):
     """Loses messages to channels that another process made."""
 
     async def send(self, channel: str, message: Message) -> None:
@@ -16,7 +16,9 @@ class SendsWithinTheProcess(FaultyLayer, caught_by=("send_from_a_peer",)):
             await super().send(channel, message)
 
 
-class GroupsWithinTheProcess(FaultyLayer, caught_by=("group_send_from_a_peer",)):
+class GroupsWithinTheProcess(
+    FaultyLayer, caught_by=("group_send_from_a_peer", "mixed_order_from_a_peer")
+):
     """A group message reaches the members of the sender's process."""
 
     async def group_send(
