@@ -13,6 +13,7 @@ from django.utils import translation
 from channels.generic.http import AsyncHttpConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer, WebsocketConsumer
 from channels.layers import channel_layers, get_channel_layer
+from channels.layers.senders import Sender, sender
 from channels.typing import Message
 from tests.behaviours.tools import written_for
 from tests.client import CONNECT, Client, frame, leave, request
@@ -123,6 +124,49 @@ async def test_connections_are_apart_and_from_the_sender(base: type, layer: Any)
             await client.ended()
     assert first.texts == ["connect /a connect /a de", "both both de"]
     assert second.texts == ["connect /b connect /b de", "both both de"]
+
+
+@families
+@pushed_or_pumped
+async def test_a_connection_is_one_sender_and_another_than_its_server(
+    base: type, layer: Any
+) -> None:
+    """As the Redis layer has it: what one sender sends by several servers is put in order."""
+    senders: list[list[Sender]] = []
+
+    def connect(self: Any) -> Steps:
+        self.senders = [sender()]
+        senders.append(self.senders)
+        yield self.accept()
+
+    def receive(self: Any, text_data: str) -> Steps:
+        self.senders.append(sender())
+        yield self.send("frame")
+
+    def note(self: Any, event: Message) -> Steps:
+        self.senders.append(sender())
+        yield self.send("note")
+
+    made = written_for(base, groups=["room"], connect=connect, receive=receive, note=note)
+    of_server = sender()
+    scope = {"type": "x", "path": "/"}
+    async with (
+        Client(made.as_asgi(), CONNECT, scope=scope) as first,
+        Client(made.as_asgi(), CONNECT, scope=scope) as second,
+    ):
+        for client in (first, second):
+            await client.answers(1)
+        await layer.group_send("room", {"type": "note"})
+        for client in (first, second):
+            await client.answers(2)
+            client.says(frame("text"))
+            await client.answers(3)
+            client.says(leave())
+            await client.ended()
+    assert list(map(len, senders)) == [3, 3]
+    assert list(map(len, map(set, senders))) == [1, 1]
+    assert len({of_server, *senders[0], *senders[1]}) == 3
+    assert sender() is of_server
 
 
 @pytest.mark.parametrize("fails", ["receive", "note"])

@@ -20,7 +20,7 @@ CURES = {
     "unreadable": "Every process needs the same serializer, and symmetric_encryption_keys that "
     "decrypt what the others encrypt.",
     "overtaken": "They waited as long as send_timeout for what their senders had sent before them: "
-    "look for a server that this process cannot reach, or that has lost data.",
+    "look for a server that this process cannot reach.",
 }
 """What to do about a reason, where it is something else than usual."""
 

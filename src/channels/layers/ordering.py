@@ -6,11 +6,13 @@ follows and has not delivered yet, the delivery waits; and so does what comes la
 group's log is one lane, of a process's mail each channel is one.
 
 Nothing waits in a circle. What a message waits for, a place or an earlier message of its lane, was
-in its log before the message was appended to its own. A server that lost its newest entries in a
-failover gives positions away twice, and with them that argument; so no wait is longer than a
-deadline, and a message whose time has come is delivered out of its sender's order, never dropped.
-A log that kept somebody waiting that long is waited for no more until it moves: where its server is
-away, every message would be that late.
+in its log before the message was appended to its own. So a log that is read after the message came
+has the place, or has lost it: a server that lost its newest entries in a failover gives positions
+away twice, and with them these arguments. Places that were lost are waited for no longer.
+
+No wait is longer than a deadline. A message whose time has come is delivered out of its sender's
+order, never dropped. The log that it waited for is waited for no more until it moves: where its
+server is away, every message would be that late.
 """
 
 from collections import OrderedDict, deque
@@ -76,7 +78,7 @@ class _Lane(Generic[T]):
 class Log(Generic[T]):
     """A log that is followed here, and how far it has come."""
 
-    __slots__ = ("awaited", "epoch", "held", "lanes", "name", "offset", "stalled")
+    __slots__ = ("asked", "awaited", "epoch", "held", "lanes", "lost", "name", "offset", "stalled")
 
     def __init__(self, name: str) -> None:
         self.name: str = name
@@ -84,6 +86,11 @@ class Log(Generic[T]):
         """0 until it is known."""
         self.offset: int = 0
         """Everything up to here was delivered, or is held."""
+        self.lost: int = 0
+        """Places of this epoch up to here are waited for no longer: the log had them once, or
+        should have them, and was found to end before."""
+        self.asked: int = 0
+        """The newest ticket when the log was last asked for what it has."""
         self.lanes: dict[str, _Lane[T]] = {}
         # Ordered ones, because a plain dict takes long to find its first key after many went.
         self.held: OrderedDict[_Held[T], None] = OrderedDict()
@@ -100,7 +107,11 @@ class Log(Generic[T]):
 
     def stand(self, epoch: int, offset: int) -> None:
         """It has come this far."""
-        self.epoch, self.offset = epoch, offset
+        if epoch != self.epoch:
+            self.epoch, self.lost = epoch, 0
+        elif offset < self.offset:
+            self.lost = max(self.lost, self.offset)
+        self.offset = offset
 
     def delivered(self) -> tuple[int, int]:
         """Everything up to here was delivered."""
@@ -208,6 +219,19 @@ class Order(Generic[T]):
         self._wake(log, over=over)
         return self.settle()
 
+    def asks(self, log: Log[T]) -> None:
+        """A log is being asked for what it has: all that was written before now."""
+        log.asked = self._tickets
+
+    def read(self, log: Log[T], epoch: int, offset: int) -> list[T]:
+        """The answer: it ends there."""
+        ready = self.passed(log, epoch, offset)
+        for place, ticket, lane in log.awaited:
+            if place > offset and ticket <= log.asked and lane.ticket == ticket:
+                log.lost = max(log.lost, place)
+        self._wake(log)
+        return ready + self.settle()
+
     def overdue(self, now: float) -> list[T]:
         """What has waited as long as it may."""
         ready: list[T] = []
@@ -264,6 +288,7 @@ class Order(Generic[T]):
                 other is not None
                 and other is not log
                 and other.epoch == place.epoch
+                and other.lost < place.offset
                 and (other.offset < place.offset or other.delivered() < place[1:])
                 and (not arrival.lane or self._concerns(place.log, arrival.lane))
             ):
@@ -293,8 +318,8 @@ class Order(Generic[T]):
         """After a log moved, or its epoch is over: look at who waited for that."""
         if not log.awaited:
             return
-        delivered = log.delivered()
-        while log.awaited and (over or (log.epoch, log.awaited[0][0]) <= delivered):
+        reached = max(log.delivered(), (log.epoch, log.lost))
+        while log.awaited and (over or (log.epoch, log.awaited[0][0]) <= reached):
             _, ticket, lane = heappop(log.awaited)
             if lane.ticket == ticket:
                 self._due[lane] = None

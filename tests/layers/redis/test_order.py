@@ -4,6 +4,7 @@ A log is made late by not reading the connection on which it is announced.
 """
 
 import asyncio
+import contextvars
 import logging
 import threading
 import time
@@ -81,12 +82,14 @@ class Process:
 
     @contextmanager
     def late(self, log: str) -> Iterator[None]:
-        """Hear nothing of a log: ``"mail"``, or a group."""
+        """Hear nothing of a log, ``"mail"`` or a group, and do not read it because of that."""
         kind, name = ("p", self.hub.id) if log == "mail" else ("g", log)
         transport = self.connection(kind, name)._transport
         transport.pause_reading()
         try:
-            yield
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(self.hub, "look_at", lambda log: None)
+                yield
         finally:
             transport.resume_reading()
 
@@ -258,15 +261,33 @@ async def test_an_announcement_that_was_lost(on_two_hosts: Process) -> None:
     assert await process.receive(2) == [1, 2]
 
 
+async def test_what_a_failover_lost_is_not_waited_for(on_two_hosts: Process) -> None:
+    """Its position is in no log, until it is given away again."""
+    process = on_two_hosts
+    peer, (group, _) = process.another(), process.groups
+    await peer.group_send(group, message(1))
+    assert await process.receive(1) == [1]
+    with process.late(group):
+        position = await peer.group_send(group, message(2))
+        assert position is not None
+        key = process.hub.key("g", group)
+        for url in process.hosts:
+            with redis.Redis.from_url(url) as client:
+                client.xdel(key, f"{position.epoch}-{position.offset}")
+        await peer.send(process.channel, message(3))
+        await until(lambda: process.heard("mail"))
+        process.connection("g", group).drop()
+        assert await process.receive(1) == [3]
+    assert process.layer.drops.counts["overtaken"] == 0
+
+
 async def test_nothing_is_lost_by_waiting(
-    on_two_hosts: Process, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    on_two_hosts: Process, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A message whose time has come is delivered, and said to be out of order; after it nobody
     waits for a log that does not move."""
     process = on_two_hosts
     await process.join(process.another(send_timeout=0.4))
-    # The log cannot be read either.
-    monkeypatch.setattr(process.hub, "look_at", lambda log: None)
     group, _ = process.groups
     peer = process.another()
     with process.late(group):
@@ -376,8 +397,8 @@ async def test_senders_do_not_wait_for_each_other(on_two_hosts: Process) -> None
     process = on_two_hosts
     peer, (group, _) = process.another(), process.groups
     with process.late(group):
-        await asyncio.create_task(in_a_task(peer.group_send(group, message(1))))
-        await asyncio.create_task(in_a_task(peer.send(process.channel, message(2))))
+        for sent in (peer.group_send(group, message(1)), peer.send(process.channel, message(2))):
+            await asyncio.create_task(in_a_task(sent), context=contextvars.Context())
         assert await process.receive(1) == [2]
     assert await process.receive(1) == [1]
 

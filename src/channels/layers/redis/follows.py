@@ -41,8 +41,12 @@ class Reader(Protocol):
     def missed(self, count: int | None) -> None:
         """A gap, here in the order of the entries."""
 
-    def passed(self, epoch: int, offset: int) -> None:
-        """The follower stands there: nothing before is still to come."""
+    def asks(self) -> None:
+        """The log is about to be read."""
+
+    def read(self, epoch: int, offset: int, *, to_end: bool) -> None:
+        """It was read, and what is new in it was delivered. The follower stands there; whether that
+        is the log's end."""
 
 
 class Stored(NamedTuple):
@@ -216,6 +220,7 @@ class Follows:
         if not follower.reading:
             return  # asked for twice, and the first one saw everything
         follower.starts()
+        follow.reader.asks()
         since: tuple[int | str, int] = follower.epoch, follower.offset
         if not follower.epoch:
             since = "0" if follower.from_start else "", 0
@@ -261,7 +266,8 @@ class Follows:
                 follow.reader.deliver(event)
         if expired:
             follow.reader.expired(expired)
-        follow.reader.passed(follow.follower.epoch, follow.follower.offset)
+        follower = follow.follower
+        follow.reader.read(follower.epoch, follower.offset, to_end=not outcome.read_again)
         if outcome.read_again:
             self._unread[follow] = None
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Deliver: TypeAlias = Callable[[], None]
 """Puts one message into mailboxes."""
 
-LOOK = 1.0
+LOOK = 0.5
 """Seconds between looks at those that wait, at most."""
 
 
@@ -46,6 +46,15 @@ class InOrder:
     def passed(self, log: Log[Deliver], epoch: int, offset: int) -> None:
         """All that a log has up to there was brought, or was nobody's message."""
         self._deliver(self._order.passed(log, epoch, offset))
+
+    def asks(self, log: Log[Deliver]) -> None:
+        """A log is about to be read."""
+        self._order.asks(log)
+
+    def read(self, log: Log[Deliver], epoch: int, offset: int, *, to_end: bool) -> None:
+        """It was read, and its new messages were brought."""
+        order = self._order
+        self._deliver((order.read if to_end else order.passed)(log, epoch, offset))
 
     def unfollow(self, log: Log[Deliver]) -> None:
         """Nobody waits for this log, and nobody wants what is held of it."""

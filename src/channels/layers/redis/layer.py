@@ -52,7 +52,8 @@ class RedisChannelLayer(BaseChannelLayer):
         channel_capacity: capacities by channel name.
         symmetric_encryption_keys: secrets; the first one encrypts, each may decrypt.
         history: whether a group's log is kept, for ``expiry`` seconds, when nobody follows it.
-        send_timeout: seconds that a call tries to reach its broker.
+        send_timeout: seconds that a call tries to reach its broker, and that a message waits for
+            what its sender sent before it.
         on_outage: what a call does while the broker is away: ``"wait"`` until the timeout, or
             ``"raise"`` at once.
         on_full: what becomes of a message to a channel that holds ``capacity`` messages:

@@ -68,8 +68,11 @@ class GroupReader:
         else:
             tell()
 
-    def passed(self, epoch: int, offset: int) -> None:
-        self._hub.in_order.passed(self._log, epoch, offset)
+    def asks(self) -> None:
+        self._hub.in_order.asks(self._log)
+
+    def read(self, epoch: int, offset: int, *, to_end: bool) -> None:
+        self._hub.in_order.read(self._log, epoch, offset, to_end=to_end)
 
     def _tell_of_gap(self, count: int | None) -> None:
         hub, group = self._hub, self._group
@@ -130,8 +133,11 @@ class MailReader:
         for tell in list(self._hub.options.sent.values()):
             tell(True)
 
-    def passed(self, epoch: int, offset: int) -> None:
-        self._hub.in_order.passed(self._log, epoch, offset)
+    def asks(self) -> None:
+        self._hub.in_order.asks(self._log)
+
+    def read(self, epoch: int, offset: int, *, to_end: bool) -> None:
+        self._hub.in_order.read(self._log, epoch, offset, to_end=to_end)
 
 
 def arrival(
