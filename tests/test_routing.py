@@ -1,3 +1,4 @@
+import asyncio
 import logging
 import sys
 import threading
@@ -15,6 +16,7 @@ from django.utils import translation
 from django.utils.functional import lazy, lazystr
 from django.utils.translation import get_language
 
+from channels.layers.senders import Sender, sender
 from channels.middleware import BaseMiddleware
 from channels.routing import (
     ChannelNameRouter,
@@ -516,3 +518,21 @@ async def test_sync_code_of_an_application_runs_in_its_strand() -> None:
 
     router = ProtocolTypeRouter({"websocket": URLRouter([path("", application)])})
     assert (await call(router, websocket("/"))).startswith("channels-sync-")
+
+
+async def test_each_call_is_a_sender_of_its_own() -> None:
+    """However much the server's own task has sent before."""
+    found: list[Sender] = []
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        found.append(sender())
+
+    router = ProtocolTypeRouter({"http": application})
+
+    async def server() -> None:
+        await router({"type": "http"}, None, None)
+
+    found.append(sender())
+    for _ in range(2):
+        await asyncio.create_task(server())
+    assert len(set(found)) == 3

@@ -16,6 +16,7 @@ from django.urls.resolvers import RegexPattern, RoutePattern, URLPattern, URLRes
 
 from channels.denial import deny
 from channels.draining.requests import Request
+from channels.layers.senders import begin_sender
 from channels.lifespan import serve_lifespan
 from channels.live import live_here
 from channels.threads import strand
@@ -111,6 +112,7 @@ class ProtocolTypeRouter:
         if kind not in self.application_mapping:
             raise self._no_application(kind)
         application = self.application_mapping[kind]
+        begin_sender()  # what the server's own task has sent is of another
         live = live_here()
         async with strand():
             if kind == "websocket":

@@ -2,7 +2,8 @@
 
 A layer carries messages between mailboxes. It promises, unless its documentation says otherwise:
 
-* **order**: first in, first out for each pair of sending task and receiving channel;
+* **order**: first in, first out for each pair of sending task and receiving channel, whether it is
+  sent to the channel or to groups that it is in;
 * **loss**: at most once. A message is lost when it waits longer than ``expiry`` seconds, and when a
   group message meets a channel that is at its capacity; ``send`` to such a channel raises instead;
 * **duplication**: none. A message to a channel goes to exactly one receiver;

@@ -184,7 +184,7 @@ class LetsGroupsOvertakeOneAnother(FaultyLayer, caught_by=MIXED):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self.last_group = ""
+        self.last_group: str = ""
 
     async def send(self, channel: str, message: Message) -> None:
         await super().send(channel, message)

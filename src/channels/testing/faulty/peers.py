@@ -34,7 +34,7 @@ class OrdersItsOwn(FaultyLayer, caught_by=("mixed_order_from_a_peer",)):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self.group_came_last = False
+        self.group_came_last: bool = False
 
     async def send(self, channel: str, message: Message) -> None:
         await super().send(channel, message)
