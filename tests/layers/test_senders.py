@@ -16,6 +16,7 @@ def test_a_place_is_said_to_other_logs_only() -> None:
     assert who.after("scope", "p:b", 0.0) == ["g:a:1-2"]
     assert who.after("scope", "g:c", 0.0) == ["g:a:1-2", "p:b:1-3"]
     assert who.after("another", "g:c", 0.0) == []
+    assert who.after("scope", "p:c", 0.0, kind="g:") == ["g:a:1-2"]
 
 
 def test_places_end() -> None:

@@ -35,19 +35,23 @@ class Sender:
     def __init__(self) -> None:
         self._places: dict[tuple[str, str], _Written] = {}
 
-    def after(self, scope: str, log: str, now: float) -> list[str]:
+    def after(self, scope: str, log: str, now: float, *, kind: str = "") -> list[str]:
         """The places in other logs than ``log`` that a message to it comes after, as words: the
         log's name, a colon, epoch and offset.
 
         Args:
             scope: what the name of a log is unique in.
+            kind: how the names of logs begin that matter to who reads this one.
         """
         if not self._places:
             return []
         return [
             f"{other}:{written.epoch}-{written.offset}"
             for (its_scope, other), written in list(self._places.items())
-            if other != log and its_scope == scope and written.until > now
+            if other != log
+            and other.startswith(kind)
+            and its_scope == scope
+            and written.until > now
         ]
 
     def wrote(self, scope: str, log: str, epoch: int, offset: int, until: float) -> None:

@@ -242,7 +242,10 @@ class RedisChannelLayer(BaseChannelLayer):
         scope, clock = self._scope, self._options.clock
         # Of the caller's context: the link may be on another loop.
         caller = sender()
-        data = seal(kind, words, payload, after=caller.after(scope, log, clock()))
+        # Who reads a process's mail follows groups, and no other process's mail.
+        matter = "g:" if kind == DIRECT else ""
+        after = caller.after(scope, log, clock(), kind=matter)
+        data = seal(kind, words, payload, after=after)
         position = await self._links.call(write, data=data)
         if position is not None:
             until = clock() + self._options.expiry
