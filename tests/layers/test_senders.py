@@ -10,8 +10,8 @@ from channels.layers.senders import MOST_LOGS, Sender, begin_sender, sender
 
 def test_a_place_is_said_to_other_logs_only() -> None:
     who = Sender()
-    who.wrote("scope", "g:a", 1, 2, 60.0)
-    who.wrote("scope", "p:b", 1, 3, 60.0)
+    who.wrote("scope", "g:a", "1", 2, 60.0)
+    who.wrote("scope", "p:b", "1", 3, 60.0)
     assert who.after("scope", "g:a", 0.0) == ["p:b:1-3"]
     assert who.after("scope", "p:b", 0.0) == ["g:a:1-2"]
     assert who.after("scope", "g:c", 0.0) == ["g:a:1-2", "p:b:1-3"]
@@ -21,24 +21,24 @@ def test_a_place_is_said_to_other_logs_only() -> None:
 
 def test_places_end() -> None:
     who = Sender()
-    who.wrote("", "g:a", 1, 2, 60.0)
+    who.wrote("", "g:a", "1", 2, 60.0)
     assert who.after("", "g:b", 60.0) == []
 
 
 def test_the_newest_logs_are_remembered() -> None:
     who = Sender()
     for number in range(MOST_LOGS + 1):
-        who.wrote("", f"g:{number}", 1, 1, 60.0)
+        who.wrote("", f"g:{number}", "1", 1, 60.0)
     words = who.after("", "g:x", 0.0)
     assert (len(words), words[0], words[-1]) == (MOST_LOGS, "g:1:1-1", f"g:{MOST_LOGS}:1-1")
 
 
 def test_sends_at_once_may_end_in_any_order() -> None:
     who = Sender()
-    who.wrote("", "g:a", 1, 2, 60.0)
-    who.wrote("", "g:a", 1, 1, 60.0)
+    who.wrote("", "g:a", "1", 2, 60.0)
+    who.wrote("", "g:a", "1", 1, 60.0)
     assert who.after("", "g:x", 0.0) == ["g:a:1-2"]
-    who.wrote("", "g:a", 2, 1, 60.0)
+    who.wrote("", "g:a", "2", 1, 60.0)
     assert who.after("", "g:x", 0.0) == ["g:a:2-1"]
 
 

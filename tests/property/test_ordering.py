@@ -49,13 +49,17 @@ class World:
         channels, lane = ((channel,), channel) if log == MAIL else (GROUPS.get(log, ()), "")
         sent = Sent(number, self.numbers, log, channels)
         self.written[log].append(Arrival(EPOCH, self.tops[log], lane, after, 1, sent))
-        sender.wrote("", log, EPOCH, self.tops[log], 1.0)
+        sender.wrote("", log, str(EPOCH), self.tops[log], 1.0)
 
     def deliver(self, log: str) -> None:
         """What comes next out of a log."""
         if log in self.logs and self.written[log]:
-            arrival = self.written[log].popleft()
-            self.take(self.order.bring(self.logs[log], arrival, 0.0))
+            arrival, here = self.written[log].popleft(), self.logs[log]
+            if self.order.is_next(here, arrival.after):
+                here.stand(arrival.epoch, arrival.offset)
+                self.take([arrival.item])
+            else:
+                self.take(self.order.bring(here, arrival, 0.0))
 
     def take(self, ready: list[Sent]) -> None:
         for sent in ready:
@@ -150,7 +154,7 @@ def test_a_sender_remembers_its_last_places(writes: list[tuple[str, int]]) -> No
     sender, last = Sender(), dict[str, int]()
     for log, offset in writes:
         last[log] = max(offset, last.pop(log, 0))
-        sender.wrote("", log, EPOCH, offset, 1.0)
+        sender.wrote("", log, str(EPOCH), offset, 1.0)
         newest = list(last.items())[-MOST_LOGS:]
         last = dict(newest)
         words = sender.after("", "g:other", 0.0)

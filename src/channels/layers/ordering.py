@@ -101,8 +101,7 @@ class Log(Generic[T]):
 
     @property
     def busy(self) -> bool:
-        """Whether its next entry may have to wait, or may end a wait. While it is not,
-        :meth:`stand` is all that there is to do for an entry that comes after nothing."""
+        """Whether its next entry may have to wait, or may end a wait."""
         return bool(self.held or self.awaited or self.stalled)
 
     def stand(self, epoch: int, offset: int) -> None:
@@ -187,6 +186,20 @@ class Order(Generic[T]):
         if found is not None:
             self._due[found] = None
         return bool(self._due)
+
+    def is_next(self, log: Log[T], after: Sequence[Place]) -> bool:
+        """Whether the next message of a log can be delivered at once and ends no wait, as nearly
+        all can: then :meth:`Log.stand` does instead of :meth:`bring`, for less. ``False`` if it
+        takes more to find out."""
+        if log.busy:
+            return False
+        for place in after:
+            other = self.logs.get(place.log)
+            if other is None or other is log or other.epoch != place.epoch:
+                continue
+            if other.offset < place.offset or other.held:
+                return False
+        return True
 
     def bring(self, log: Log[T], arrival: Arrival[T], now: float) -> list[T]:
         """The next message of a log."""

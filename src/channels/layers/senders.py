@@ -8,19 +8,15 @@ sender that others can be of: tasks that inherit nothing begin for themselves.
 """
 
 from contextvars import ContextVar
-from typing import NamedTuple
+from typing import TypeAlias
 
 MOST_LOGS = 16
 """Logs of which a sender remembers its last place; the one that it used longest ago goes."""
 
 
-class _Written(NamedTuple):
-    """Where a message was written."""
-
-    epoch: int
-    offset: int
-    until: float
-    """When it has expired, whoever has not seen it yet."""
+_Written: TypeAlias = tuple[str, int, float]
+"""Where a message was written: epoch and offset; and when it has expired, whoever has not seen it
+yet. No class of its own, because one is made for each message."""
 
 
 class Sender:
@@ -43,24 +39,22 @@ class Sender:
             scope: what the name of a log is unique in.
             kind: how the names of logs begin that matter to who reads this one.
         """
-        if not self._places:
+        places = self._places
+        if not places or (len(places) == 1 and (scope, log) in places):
             return []
         return [
-            f"{other}:{written.epoch}-{written.offset}"
-            for (its_scope, other), written in list(self._places.items())
-            if other != log
-            and other.startswith(kind)
-            and its_scope == scope
-            and written.until > now
+            f"{other}:{epoch}-{offset}"
+            for (its_scope, other), (epoch, offset, until) in list(places.items())
+            if other != log and other.startswith(kind) and its_scope == scope and until > now
         ]
 
-    def wrote(self, scope: str, log: str, epoch: int, offset: int, until: float) -> None:
+    def wrote(self, scope: str, log: str, epoch: str, offset: int, until: float) -> None:
         """A message was written there, and its sender is about to be told."""
         places, key = self._places, (scope, log)
         before = places.pop(key, None)
-        if before is not None and before[:2] > (epoch, offset):
-            epoch, offset = before[:2]  # one of several sends at once, overtaken by another
-        places[key] = _Written(epoch, offset, until)
+        if before is not None and before[0] == epoch and before[1] > offset:
+            offset = before[1]  # one of several sends at once, overtaken by another
+        places[key] = epoch, offset, until
         if len(places) > MOST_LOGS:
             for oldest in list(places)[:-MOST_LOGS]:
                 places.pop(oldest, None)

@@ -5,10 +5,10 @@ and what is done for those that wait: the logs that they wait for are read, in c
 was lost.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
-from channels.layers.ordering import Arrival, Log, Order
+from channels.layers.ordering import Arrival, Log, Order, Place
 
 if TYPE_CHECKING:
     import asyncio
@@ -35,6 +35,11 @@ class InOrder:
 
     def follow(self, name: str) -> Log[Deliver]:
         return self._order.follow(name)
+
+    def is_next(self, log: Log[Deliver], after: Sequence[Place]) -> bool:
+        """Whether the next message of a log may be delivered without :meth:`bring`; the log stands
+        there then."""
+        return self._order.is_next(log, after)
 
     def bring(self, log: Log[Deliver], arrival: Arrival[Deliver]) -> None:
         """The next message of a log: deliver it, now or when its turn has come."""

@@ -249,7 +249,7 @@ class RedisChannelLayer(BaseChannelLayer):
         position = await self._links.call(write, data=data)
         if position is not None:
             until = clock() + self._options.expiry
-            caller.wrote(scope, log, int(position.epoch), position.offset, until)
+            caller.wrote(scope, log, position.epoch, position.offset, until)
         return position
 
     async def _change(self, here: Change, elsewhere: Change, group: str, channel: str) -> None:

@@ -29,16 +29,15 @@ class GroupReader:
         self._log = log
 
     def deliver(self, entry: "Entry[Stored]") -> None:
-        envelope, log = unseal(entry.item.data), self._log
+        envelope, log, in_order = unseal(entry.item.data), self._log, self._hub.in_order
+        after = envelope.after
         if envelope.kind != GROUP:
-            self._hub.in_order.passed(log, entry.epoch, entry.offset)
-        elif envelope.after or log.busy:
-            self._hub.in_order.bring(
-                log, arrival(entry, "", envelope.after, partial(self._put, envelope))
-            )
-        else:
+            in_order.passed(log, entry.epoch, entry.offset)
+        elif in_order.is_next(log, after):
             log.stand(entry.epoch, entry.offset)
             self._put(envelope)
+        else:
+            in_order.bring(log, arrival(entry, "", after, partial(self._put, envelope)))
 
     def _put(self, envelope: Envelope) -> None:
         hub, group = self._hub, self._group
@@ -96,13 +95,13 @@ class MailReader:
     def deliver(self, entry: "Entry[Stored]") -> None:
         envelope, log, hub = unseal(entry.item.data), self._log, self._hub
         if envelope.kind == DIRECT and len(envelope.words) == 1:
-            (channel,) = envelope.words
-            if envelope.after or log.busy:
-                put = partial(self._put, entry.id, channel, envelope.payload)
-                hub.in_order.bring(log, arrival(entry, channel, envelope.after, put))
-            else:
+            (channel,), after = envelope.words, envelope.after
+            if hub.in_order.is_next(log, after):
                 log.stand(entry.epoch, entry.offset)
                 self._put(entry.id, channel, envelope.payload)
+            else:
+                put = partial(self._put, entry.id, channel, envelope.payload)
+                hub.in_order.bring(log, arrival(entry, channel, after, put))
             return
         # Never held: whoever asked waits for the answer, and who waits sends nothing after it.
         if envelope.kind in (ADD, REMOVE):
