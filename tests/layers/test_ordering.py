@@ -85,6 +85,15 @@ def test_a_wait_for_what_waits_itself(logs: Logs) -> None:
     assert logs.bring(logs.one, "1") == ["1", "2", "3"]
 
 
+def test_a_gap_keeps_its_place(logs: Logs) -> None:
+    """It is told where it is, between entries that wait, and moves nothing."""
+    assert logs.bring(logs.two, "2", ("g:one", 1)) == []
+    assert logs.bring(logs.two, "gap", offset=logs.two.offset) == []
+    assert logs.bring(logs.two, "9", offset=9) == []
+    assert logs.bring(logs.one, "1") == ["1", "2", "gap", "9"]
+    assert logs.two.delivered() == (EPOCH, 9)
+
+
 def test_mail_waits_by_channel(logs: Logs) -> None:
     assert logs.bring(logs.mail, "to a", ("g:two", 1), lane="a") == []
     assert logs.bring(logs.mail, "to c", ("g:two", 1), lane="c") == ["to c"]
