@@ -28,12 +28,14 @@ class FrameWriter(Protocol):
     @property
     def send(self) -> Send:
         """The ``send`` that the frames go past."""
+        ...
 
     @property
     def write_frame(self) -> Write:
         """Writes one whole frame now, after all that was sent before; or does nothing and returns
         ``False`` where that cannot be: the client is not accepted yet, has gone, reads too slowly
         or has agreed on an extension, such as compression. Does not wait and does not raise."""
+        ...
 
 
 class _Relay(NamedTuple):

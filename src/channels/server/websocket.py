@@ -24,8 +24,8 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     def handle_connect(self, event: Any) -> None:
         super().handle_connect(event)
         if not self.handshake_complete:  # else the request was refused, and no application runs
-            extensions: Any = self.scope["extensions"]
-            extensions[EXTENSION] = self
+            scope: Any = self.scope
+            scope["extensions"][EXTENSION] = self
 
     def write_frame(self, frame: bytes) -> bool:
         """See :class:`channels.direct.FrameWriter`."""
