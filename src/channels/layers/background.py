@@ -59,6 +59,16 @@ class Background:
             RuntimeError: the interpreter is going down, or the system has no thread left.
         """
         answer: Future[T] = Future()
+        self._submit(answer, function, *args, **kwargs)
+        return answer
+
+    def _submit(
+        self,
+        answer: Future[T],
+        function: Callable[P, Coroutine[Any, Any, T]],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> None:
         threads = self._threads
 
         def begin() -> None:
@@ -71,7 +81,6 @@ class Background:
 
         with self._lock:
             self._started().call_soon_threadsafe(begin)
-        return answer
 
     def run(
         self, function: Callable[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs
@@ -88,9 +97,11 @@ class Background:
             BaseException: what the coroutine raised, the same object.
         """
         refuse_to_block_a_loop()
-        answer = self.submit(function, *args, **kwargs)
+        # Made before: what a signal's handler raises may come at any moment of what follows.
+        answer: Future[T] = Future()
         seconds = patience.get()
         try:
+            self._submit(answer, function, *args, **kwargs)
             return answer.result(seconds)
         except CancelledError:
             raise RuntimeError(
