@@ -227,22 +227,17 @@ async def test_middleware_that_wraps_send_sees_every_message(application: Any) -
         client.says(leave())
 
 
-async def test_sessions_let_frames_pass() -> None:
-    async with DirectClient(SessionMiddlewareStack(Member.as_asgi()), CONNECT) as client:
-        await client.answers(1)
-        await say("first")
-        await client.answers(2)
-        assert client.types == ["websocket.accept", "frame"]
-        client.says(leave())
-
-
-async def test_sessions_that_are_saved_before_frames_see_them(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(
+    ("saved_before", "arrives_as"),
+    [("http.response.start", "frame"), ("websocket.send", "websocket.send")],
+)
+async def test_sessions_let_frames_pass_that_they_are_not_saved_before(
+    saved_before: str, arrives_as: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(InstanceSessionWrapper, "save_message_types", ["websocket.send"])
+    monkeypatch.setattr(InstanceSessionWrapper, "save_message_types", [saved_before])
     async with DirectClient(SessionMiddlewareStack(Member.as_asgi()), CONNECT) as client:
         await client.answers(1)
         await say("first")
         await client.answers(2)
-        assert client.types == ["websocket.accept", "websocket.send"]
+        assert client.types == ["websocket.accept", arrives_as]
         client.says(leave())
