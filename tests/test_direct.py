@@ -4,10 +4,16 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.test import override_settings
 from websockets.frames import Frame, Opcode
 
+from channels.consumer import AsyncConsumer
 from channels.direct import EXTENSION, direct_write, frame_of, passing_frames
-from channels.generic.websocket import AsyncJsonWebsocketConsumer, WebsocketConsumer
+from channels.generic.websocket import (
+    AsyncJsonWebsocketConsumer,
+    AsyncWebsocketConsumer,
+    WebsocketConsumer,
+)
 from channels.layers import get_channel_layer
 from channels.sessions import InstanceSessionWrapper, SessionMiddlewareStack
 from channels.typing import Message, Scope
@@ -154,6 +160,161 @@ async def test_what_handlers_send_takes_it_too(member: Any) -> None:
     async with DirectClient(member.as_asgi(), CONNECT, frame('{"a":1}')) as client:
         await client.answers(2)
         assert client.sent[1] == {"type": "frame", "text": '{"a":1}'}
+        client.says(leave())
+
+
+class TextMember(AsyncWebsocketConsumer):
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        await self.send(text_data, bytes_data)
+
+
+@pytest.mark.parametrize(
+    ("consumer", "said", "text"),
+    [
+        (Member, r'{"a":"\ud800"}', r'{"a": "\ud800"}'),
+        (TextMember, "a\ud800b", "a\ufffdb"),
+        (TextMember, "ä", "ä"),
+        (TextMember, "", ""),
+    ],
+)
+async def test_what_is_written_is_what_would_be_sent(consumer: Any, said: str, text: str) -> None:
+    async with DirectClient(consumer.as_asgi(), CONNECT, frame(said)) as client:
+        await client.answers(2)
+        client.takes_frames = False
+        client.says(frame(said))
+        await client.answers(3)
+        assert client.texts == [text, text]
+        assert client.types[1:] == ["frame", "websocket.send"]
+        client.says(leave())
+
+
+class Shout(str):
+    """Text with an opinion of its own about how it is encoded."""
+
+    __slots__ = ()
+
+
+@pytest.mark.parametrize("text", [Shout("a"), None, 1], ids=repr)
+async def test_what_is_not_plainly_text_is_sent_as_ever(text: Any) -> None:
+    class Sending(AsyncWebsocketConsumer):
+        async def receive(self, text_data: Any = None, bytes_data: Any = None) -> None:
+            await self.send(text, bytes_data=b"bytes")
+
+    async with DirectClient(Sending.as_asgi(), CONNECT, frame("now")) as client:
+        await client.answers(2)
+        assert client.sent[1].get("text") == text
+        client.says(leave())
+
+
+async def test_a_close_follows_the_text_that_it_was_given_with() -> None:
+    class Leaving(Member):
+        async def receive_json(self, content: Any, **kwargs: Any) -> None:
+            await self.send_json(content, close=4000)
+
+    async with DirectClient(Leaving.as_asgi(), CONNECT, frame("1")) as client:
+        await client.answers(3)
+        assert client.texts == ["1"]
+        assert client.sent[-1] == {"type": "websocket.close", "code": 4000}
+        client.says(leave())
+
+
+async def test_json_of_the_consumers_own_making_is_what_goes_out() -> None:
+    class Own(Member):
+        @classmethod
+        async def encode_json(cls, content: Any) -> str:
+            return f"<{content}>"
+
+    async with DirectClient(Own.as_asgi(), CONNECT, frame("1")) as client:
+        await client.answers(2)
+        assert client.texts == ["<1>"]
+        client.says(leave())
+
+
+@override_settings(CHANNELS={"JSON": "standard"})
+async def test_standard_json_takes_it_too() -> None:
+    async with DirectClient(Member.as_asgi(), CONNECT, frame('{"a":"ä"}')) as client:
+        await client.answers(2)
+        assert client.sent[1] == {"type": "frame", "text": '{"a": "\\u00e4"}'}
+        client.says(leave())
+
+
+# Whoever stands between a consumer and its server sees what is sent.
+
+
+class Between(AsyncWebsocketConsumer):
+    """A mixin of somebody's, below the generic class that is used with it."""
+
+    async def send(self, text_data: Any = None, bytes_data: Any = None, close: Any = False) -> Any:
+        return await super().send(f"({text_data})", bytes_data, close)
+
+
+class Below(AsyncConsumer):
+    def send(self, message: Message) -> Any:
+        return super().send({**message, "text": f"({message['text']})"})
+
+
+class JsonBetween(AsyncJsonWebsocketConsumer, Between):
+    async def receive_json(self, content: Any, **kwargs: Any) -> None:
+        await self.send_json(content)
+
+
+class JsonBelow(AsyncJsonWebsocketConsumer, Below):  # type: ignore[misc] # as untyped projects do
+    async def connect(self) -> None:
+        await self.base_send({"type": "websocket.accept"})
+
+    async def receive_json(self, content: Any, **kwargs: Any) -> None:
+        await self.send_json(content)
+
+
+class TextBelow(AsyncWebsocketConsumer, Below):  # type: ignore[misc]
+    async def connect(self) -> None:
+        await self.base_send({"type": "websocket.accept"})
+
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        await self.send(text_data)
+
+
+@pytest.mark.parametrize("consumer", [JsonBetween, JsonBelow, TextBelow])
+async def test_a_mixin_between_sees_every_text(consumer: Any) -> None:
+    async with DirectClient(consumer.as_asgi(), CONNECT, frame("1")) as client:
+        await client.answers(2)
+        assert client.texts == ["(1)"]
+        client.says(leave())
+
+
+@pytest.mark.parametrize("base", [AsyncWebsocketConsumer, AsyncConsumer])
+async def test_whoever_replaces_send_in_a_class_of_ours_sees_every_text(
+    base: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Any] = []
+    original = base.send
+
+    def noting(self: Any, *args: Any, **kwargs: Any) -> Any:
+        seen.append(args or kwargs)
+        return original(self, *args, **kwargs)
+
+    monkeypatch.setattr(base, "send", noting)
+    async with DirectClient(Member.as_asgi(), CONNECT, frame('"here"')) as client:
+        await client.answers(2)
+        assert '"here"' in str(seen[-1])
+        client.says(leave())
+
+
+async def test_whoever_replaces_base_send_sees_every_text() -> None:
+    class Noting(Member):
+        async def connect(self) -> None:
+            await self.accept()
+            await self.send_json("before")
+            original = self.base_send
+
+            async def noting(message: Message) -> Any:
+                await original({**message, "text": message["text"].upper()})
+
+            self.base_send = noting
+
+    async with DirectClient(Noting.as_asgi(), CONNECT, frame('"a"')) as client:
+        await client.answers(3)
+        assert client.texts == ['"before"', '"A"']
         client.says(leave())
 
 

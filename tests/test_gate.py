@@ -186,7 +186,7 @@ async def test_a_frame_that_the_server_refuses_because_the_client_left_is_counte
     async def gone(message: Message) -> None:
         raise BrokenPipeError
 
-    server.gate._send = gone
+    server.gate.pass_on = gone
     assert await server.gate.send_frame(frame("a")) is False
     assert await server.gate.send_frame(frame("b")) is False
     assert server.dropped == 2
@@ -203,7 +203,7 @@ async def test_frames_that_were_held_for_an_accept_that_fails_are_counted(
     async def fails(message: Message) -> None:
         raise error
 
-    server.gate._send = fails
+    server.gate.pass_on = fails
     with pytest.raises(type(error)):
         await server.gate.send(ACCEPT)
     assert server.dropped == 2

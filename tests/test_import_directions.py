@@ -19,6 +19,7 @@ RANKS: list[tuple[str, list[str]]] = [
             "channels.alarms",
             "channels.ahead",
             "channels.begun",
+            "channels.boundaries",
             "channels.denial",
             "channels.direct",
             "channels.doorbell",

@@ -27,12 +27,13 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from channels.ahead import ReadAhead
+from channels.boundaries import BOUNDARIES, is_ending
 from channels.ending import LAST_WORD, log_lost, which_leaves
 from channels.exceptions import StopConsumer
 from channels.layer_lane import CUT, FRESH, Phase, Seen, adopt
 from channels.layers.senders import begin_sender
 from channels.live import live_here
-from channels.overlap import BOUNDARIES, Overlap, is_ending
+from channels.overlap import Overlap
 from channels.statistics import count
 from channels.strands import Strand
 from channels.threads import current_strand, waiting_thread
@@ -40,7 +41,6 @@ from channels.typing import Message, Receive, Scope, Send
 
 if TYPE_CHECKING:
     from channels.limits.meter import Meter
-    from channels.outbox import Outbox
 
 logger: logging.Logger = logging.getLogger("django.channels")
 
@@ -70,7 +70,6 @@ class Connection(Overlap):
     __slots__ = (
         "_cancels_before",
         "_cut_at",
-        "_dispatch",
         "_failure",
         "_interruptions",
         "_receive",
@@ -95,12 +94,12 @@ class Connection(Overlap):
             send,
             takes_frames=takes_frames,
             strand=current_strand(),
+            dispatch=dispatch,
             tidy=tidy,
             waiting_thread=waiting_thread(),
         )
         self.meter: Meter | None = None
         """Looks at every event of the client before its handler does; set before run()."""
-        self._dispatch = dispatch
         self._receive = receive
         self._waits = NOT
         self._cancels_before = 0
@@ -305,20 +304,7 @@ class Connection(Overlap):
         kind = message.get("type")
         if kind != "websocket.receive" and kind in BOUNDARIES:
             self._note(kind)
-        if self.outbox is None:
-            return self._dispatch(message)
-        return self._handle_and_flush(message, self.outbox)
-
-    async def _handle_and_flush(self, message: Message, outbox: "Outbox") -> None:
-        try:
-            await self._dispatch(message)
-        except Exception:
-            try:
-                await outbox.flush()
-            except Exception as error:
-                log_lost(error)
-            raise
-        await outbox.flush()
+        return self._dispatch(message)
 
     def _note(self, kind: str) -> None:
         """Keep account of what the consumer has been told."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias, cast
 from asgiref.sync import async_to_sync, markcoroutinefunction
 
 from channels import DEFAULT_CHANNEL_LAYER, control
+from channels.boundaries import ENDINGS
 from channels.closing import obey
 from channels.connection import Connection
 from channels.db import DatabaseSyncToAsync, aclose_old_connections, database_sync_to_async
@@ -22,7 +23,6 @@ from channels.layers import get_channel_layer
 from channels.limits.door import Door, limits_of, rules_of, turn_away
 from channels.limits.values import Limits
 from channels.outbox import Outbox
-from channels.overlap import ENDINGS
 from channels.threads import current_strand, strand
 from channels.typing import Message, Receive, Scope, Send
 
@@ -342,7 +342,8 @@ class SyncConsumer(AsyncConsumer):
         if strand is None:
             # Handlers run in a thread that waits in async_to_sync, as in Django's TestCase.
             return async_to_sync(connection.gate.offer)
-        connection.outbox = outbox = Outbox(connection.gate, strand)
+        outbox = Outbox(connection.gate, strand)
+        connection.send_by(outbox)
         return outbox.put
 
 

@@ -64,7 +64,7 @@ def passing_frames(scope: Scope, send: Send, own_send: Send) -> Scope:
 TEXT, BINARY = 0x81, 0x82
 """The first byte of a frame that is a whole message."""
 
-_short_heads = {head: [bytes((head, length)) for length in range(126)] for head in (TEXT, BINARY)}
+_short_text, _short_binary = ([bytes((kind, n)) for n in range(126)] for kind in (TEXT, BINARY))
 _medium_head = Struct("!BBH").pack
 _long_head = Struct("!BBQ").pack
 
@@ -73,18 +73,32 @@ def frame_of(message: Message) -> bytes | None:
     """The frame of a ``websocket.send``; ``None`` for a message that is the server's to judge."""
     text, data = message.get("text"), message.get("bytes")
     if data is None and type(text) is str:
-        try:
-            payload, head = text.encode(), TEXT
-        except UnicodeEncodeError:
-            payload, head = encodable(text).encode(), TEXT
-    elif text is None and type(data) is bytes:
-        payload, head = data, BINARY
-    else:
-        return None
+        return text_frame(text)
+    if text is None and type(data) is bytes:
+        return _short_binary[len(data)] + data if len(data) < 126 else _long_frame(BINARY, data)
+    return None
+
+
+def text_frame(text: str | bytes) -> bytes:
+    """The frame of a whole text.
+
+    Args:
+        text: bytes are UTF-8.
+    """
+    payload = text if isinstance(text, bytes) else _in_utf8(text)
+    return _short_text[len(payload)] + payload if len(payload) < 126 else _long_frame(TEXT, payload)
+
+
+def _in_utf8(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return encodable(text).encode()
+
+
+def _long_frame(kind: int, payload: bytes) -> bytes:
     # Without a mask, as servers send them.
     length = len(payload)
-    if length < 126:
-        return _short_heads[head][length] + payload
     if length < 65536:
-        return _medium_head(head, 126, length) + payload
-    return _long_head(head, 127, length) + payload
+        return _medium_head(kind, 126, length) + payload
+    return _long_head(kind, 127, length) + payload

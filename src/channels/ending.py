@@ -7,6 +7,7 @@ raised again after the last one.
 """
 
 import asyncio
+import functools
 import logging
 import math
 from abc import abstractmethod
@@ -83,6 +84,7 @@ class Ending(LayerLane):
         *,
         takes_frames: bool,
         strand: Strand | None,
+        dispatch: Callable[[Message], Awaitable[Any]],
         tidy: Callable[[], Awaitable[None]],
         waiting_thread: Any,
     ) -> None:
@@ -90,6 +92,7 @@ class Ending(LayerLane):
             send,
             takes_frames=takes_frames,
             strand=strand,
+            dispatch=dispatch,
             tidy=tidy,
             write=direct_write(scope, send),
         )
@@ -112,6 +115,11 @@ class Ending(LayerLane):
         self._farewell: tuple[int, str] | None = None
         """Code and reason, where the connection is closed from outside."""
         self._parting: asyncio.Task[None] | None = None
+
+    def send_by(self, outbox: "Outbox") -> None:
+        """Have what handlers send taken from ``outbox``, after each of them to its end."""
+        self.outbox = outbox
+        self._dispatch = functools.partial(_dispatch_and_flush, self._dispatch, outbox)
 
     def grace(self) -> float:
         """Seconds that a handler may go on for when nobody waits for it any more."""
@@ -355,6 +363,20 @@ class Ending(LayerLane):
     @abstractmethod
     def _adopt_layer_context(self) -> None:
         """Take over what the layer lane left in the context variables."""
+
+
+async def _dispatch_and_flush(
+    dispatch: Callable[[Message], Awaitable[Any]], outbox: "Outbox", message: Message
+) -> None:
+    try:
+        await dispatch(message)
+    except Exception:
+        try:
+            await outbox.flush()
+        except Exception as error:
+            log_lost(error)
+        raise
+    await outbox.flush()
 
 
 async def _wait(tasks: list[asyncio.Task[None]], limit: float | None) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from asgiref.sync import markcoroutinefunction
 
-from channels.direct import Write, frame_of
+from channels.direct import Write, frame_of, text_frame
 from channels.layers.rules import CLOSE, DROP_OLDEST, Rules
 from channels.layers.snapshot import frame_bytes
 from channels.statistics import count
@@ -70,8 +70,8 @@ class Gate:
         "_held",
         "_held_bytes",
         "_rules",
-        "_send",
         "is_event_stream",
+        "pass_on",
         "state",
         "write",
     )
@@ -82,7 +82,9 @@ class Gate:
         self.state: State = WAITING
         self.is_event_stream: bool = False
         """Whether a response has begun that is a stream of server-sent events."""
-        self._send: Callable[[Message], Awaitable[Any]] = send
+        self.pass_on: Callable[[Message], Awaitable[Any]] = send
+        """The server's ``send``, for what needs no look any more: in state OPEN, a
+        ``websocket.send`` whose text can be encoded."""
         self._count_drop = count_drop
         self._held: list[Message] | None = None
         self._held_bytes = 0
@@ -104,7 +106,7 @@ class Gate:
             text = message.get("text")
             if isinstance(text, str) and not text.isascii() and encodable(text) is not text:
                 message = {**message, "text": encodable(text)}
-            return self._send(message)
+            return self.pass_on(message)
         if self._is_late(kind):
             return self._drop(message)
         message = prepared(message)
@@ -112,7 +114,16 @@ class Gate:
         if kind == "websocket.accept" and self._held is not None:
             held, self._held = self._held, None
             return self._accept(message, held)
-        return self._send(message)
+        return self.pass_on(message)
+
+    def write_text(self, text: str | bytes) -> bool:
+        """Send a text frame on the direct way; ``False`` where :meth:`send` has to do it.
+
+        Args:
+            text: bytes are UTF-8.
+        """
+        write = self.write
+        return write is not None and self.state is OPEN and write(text_frame(text))
 
     @markcoroutinefunction
     def send_frame(self, message: Message) -> Awaitable[Any]:
@@ -192,7 +203,7 @@ class Gate:
 
     async def _accept(self, message: Message, held: list[Message]) -> Any:
         try:
-            answer = await self._send(message)
+            answer = await self.pass_on(message)
             while held:
                 await self.send_frame(held.pop(0))
         finally:

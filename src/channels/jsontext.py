@@ -27,6 +27,8 @@ class Codec(NamedTuple):
 
     decode: Callable[[str], Any]
     encode: Callable[[Any], str]
+    payload: Callable[[Any], bytes]
+    """As ``encode``, in UTF-8."""
 
 
 _fast_decode = msgspec.json.Decoder().decode
@@ -44,9 +46,13 @@ PLAIN = {dict, list, str, int, float, bool, type(None)}
 
 
 def _encode(value: Any) -> str:
+    return _payload(value).decode()
+
+
+def _payload(value: Any) -> bytes:
     if _may_be_fast(value):
         try:
-            return _fast_encode(value).decode()
+            return _fast_encode(value)
         except Exception:  # the standard library's verdict counts, whatever msgspec stumbled over
             text = json.dumps(value)
     else:
@@ -54,7 +60,11 @@ def _encode(value: Any) -> str:
     if "NaN" in text or "Infinity" in text:
         # Perhaps as values and not only in strings: those are null, whoever writes them.
         text = json.dumps(json.loads(text, parse_constant=lambda _: None))
-    return text
+    return text.encode()
+
+
+def _standard_payload(value: Any) -> bytes:
+    return json.dumps(value).encode()
 
 
 def _may_be_fast(value: Any) -> bool:
@@ -77,8 +87,8 @@ def _has_own_methods(value: Any) -> bool:
     return isinstance(value, dict | list) and type(value) not in PLAIN
 
 
-FAST = Codec(_decode, _encode)
-STANDARD = Codec(json.loads, json.dumps)
+FAST = Codec(_decode, _encode, _payload)
+STANDARD = Codec(json.loads, json.dumps, _standard_payload)
 
 
 @functools.cache

@@ -12,6 +12,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
 from channels.begun import Begun, begin
+from channels.boundaries import BOUNDARIES
 from channels.direct import Write
 from channels.doorbell import Doorbell
 from channels.exceptions import StopConsumer
@@ -54,6 +55,11 @@ class Seen(IntEnum):
     """It was in hand at the last tick."""
 
 
+FRAME = "websocket.send"
+
+NOT_DISPATCHED = (FRAME, *BOUNDARIES)
+"""Types of messages with which more is to be done than to run their handler."""
+
 CUT = Phase.CUT
 FRESH = Seen.FRESH
 
@@ -65,6 +71,7 @@ class LayerLane:
         "_begun",
         "_bell",
         "_client_context",
+        "_dispatch",
         "_inbox",
         "_layer_context",
         "_layer_lane",
@@ -92,6 +99,7 @@ class LayerLane:
         *,
         takes_frames: bool,
         strand: Strand | None,
+        dispatch: Callable[[Message], Awaitable[Any]],
         tidy: Callable[[], Awaitable[None]],
         write: Write | None,
     ) -> None:
@@ -99,6 +107,7 @@ class LayerLane:
         self.gate: Gate = Gate(send, self._count_drop, write)
         self._takes_frames = takes_frames
         self._strand: Strand | None = strand
+        self._dispatch = dispatch
         self._tidy = tidy
         self._watch = watch_of(self.loop)
         self._turn = Turn()
@@ -168,47 +177,55 @@ class LayerLane:
         """A message was put into the mailbox. Called on this loop, in the sender's context."""
         self._layer_ready = True
         bell = self._bell
-        if bell is not None:
-            if bell.waiting and (
-                self._turn.taken or not self._takes_frames or not self._send_frames()
-            ):
-                bell.ring()
-        elif self._layer_context is None and self._phase < CUT:
-            # Another thread's call may come after the end.
-            self._start_layer_lane(self._follow_inbox)
+        if bell is None:
+            if self._layer_context is None and self._phase < CUT:
+                # Another thread's call may come after the end.
+                self._start_layer_lane(self._follow_inbox)
+        elif bell.waiting:
+            if not self._turn.taken:
+                # Nobody has the turn, and the lane waits to take it: it is the lane's.
+                assert self._inbox is not None, "the lane is started by the inbox"
+                self._taken = taken = self._inbox.take()
+                if taken is None:
+                    self._layer_ready = False
+                    return
+                if taken.type == FRAME and self._takes_frames and self._send_frames():
+                    return
+            bell.ring()
 
     def _send_frames(self) -> bool:
-        """Send the finished frames that wait, for the layer lane, which waits too, as long as
-        nothing else is there. ``False`` where the lane has to go on."""
+        """Send the finished frame that was taken for the layer lane, which waits, and further ones
+        as long as nothing else is there. ``False`` where the lane has to go on."""
         inbox, lane, context, gate = self._inbox, self._layer_lane, self._layer_context, self.gate
         write = gate.write
         assert inbox is not None and lane is not None and context is not None  # noqa: PT018
-        while True:
-            frame = inbox.take()
-            if frame is None:
-                self._layer_ready = False
-                return True
-            if frame.type != "websocket.send" or gate.state is not OPEN:
+        frame, self._taken = self._taken, None
+        while frame is not None:
+            if frame.type != FRAME or gate.state is not OPEN:
                 self._taken = frame
                 return False
             if write is not None and (on_wire := frame.frame()) is not None and write(on_wire):
+                frame = inbox.take()
                 continue
             if self._client_context is not None:
                 context.run(adopt, self._client_context)
                 self._client_context = None
             try:
-                begun = begin(gate.send(frame.message()), self.loop, lane, context)
+                begun = begin(gate.pass_on(frame.sendable()), self.loop, lane, context)
             except BaseException as error:
-                if isinstance(error, OSError) and gate.lost(error):
-                    self._count_drop()
-                    continue
-                self.fail(error)
-                lane.cancel()  # as if it had raised there: nothing follows
-                return True
+                if not isinstance(error, OSError) or not gate.lost(error):
+                    self.fail(error)
+                    lane.cancel()  # as if it had raised there: nothing follows
+                    return True
+                self._count_drop()
+                begun = None
             if begun is not None:
                 self._begun = begun
                 self._turn.taken = True
                 return False
+            frame = inbox.take()
+        self._layer_ready = False
+        return True
 
     def _start_layer_lane(self, work: Work) -> None:
         # What the client lane last left, never the context of whoever sends.
@@ -296,7 +313,10 @@ class LayerLane:
         self._layer_ran = True
         if self._seen is not FRESH:
             self._be_seen()
-        if self._takes_frames and message.get("type") == "websocket.send":
+        kind = message.get("type")
+        if not self._overlaps and kind not in NOT_DISPATCHED:
+            return self._dispatch(message)
+        if kind == FRAME and self._takes_frames:
             return self.gate.send_frame(message)
         return self._overlap(message) if self._overlaps else self._handle(message)
 

@@ -4,21 +4,13 @@ import asyncio
 import functools
 from typing import TYPE_CHECKING, Any
 
+from channels.boundaries import BOUNDARIES, is_ending
 from channels.ending import Ending
 from channels.threads import use_strand
 from channels.typing import Message
 
 if TYPE_CHECKING:
     from channels.strands import Strand
-
-ENDINGS = ("websocket.disconnect", "http.disconnect")
-"""Events after which nothing comes any more."""
-
-BOUNDARIES = (*ENDINGS, "websocket.connect")
-
-
-def is_ending(message: Message) -> bool:
-    return message.get("type") in ENDINGS
 
 
 class Overlap(Ending):

@@ -183,3 +183,19 @@ def test_the_same_list_twice_is_no_circle() -> None:
     shared = nested(150, list)
     message = {"type": "x", "a": shared, "b": [shared, shared]}
     assert Snapshot(message).message() == message
+
+
+def test_a_finished_frame_goes_to_servers_with_text_that_can_be_encoded() -> None:
+    snapshot = Snapshot({"type": "websocket.send", "text": "a\ud800b"})
+    assert snapshot.sendable() == {"type": "websocket.send", "text": "a\ufffdb"}
+    assert snapshot.message()["text"] == "a\ud800b", "whoever handles it sees what was sent"
+
+
+@pytest.mark.parametrize("content", [{"text": "ä"}, {"bytes": b"a"}, {"text": 1}, {}], ids=repr)
+def test_any_other_frame_goes_to_servers_as_it_is(content: dict[str, Any]) -> None:
+    message = {"type": "websocket.send", **content, "list": [1]}
+    snapshot = Snapshot(message)
+    one, two = snapshot.sendable(), snapshot.sendable()
+    assert one == two == message
+    assert one is not two
+    assert one["list"] is not two["list"]

@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, ExitStack
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from asgiref.sync import async_to_sync, markcoroutinefunction
 
@@ -26,6 +26,9 @@ from channels.generic.events import (
 )
 from channels.jsontext import codec
 from channels.typing import Message
+
+if TYPE_CHECKING:
+    from channels.gate import Gate
 
 __all__ = [
     "AsyncJsonWebsocketConsumer",
@@ -177,6 +180,10 @@ class AsyncWebsocketConsumer(_OwnGroups, AsyncConsumer):
     Override :meth:`connect`, :meth:`receive` and :meth:`disconnect`.
     """
 
+    _direct: "Gate | None" = None
+    """Where text may be written to at once, past all that :meth:`send` else calls."""
+    _own_send: Callable[[Message], Any]
+
     async def websocket_connect(self, message: Message) -> None:
         for group in groups_to_join(self):
             await self.channel_layer.group_add(group, self.channel_name)
@@ -226,6 +233,13 @@ class AsyncWebsocketConsumer(_OwnGroups, AsyncConsumer):
         Raises:
             ValueError: neither text nor bytes were given.
         """
+        if (
+            self._direct is not None
+            and type(text_data) is str
+            and not close
+            and self._write_text(text_data)
+        ):
+            return None
         try:
             if text_data is not None:
                 answer = await super().send({"type": "websocket.send", "text": text_data})
@@ -251,7 +265,17 @@ class AsyncWebsocketConsumer(_OwnGroups, AsyncConsumer):
     def _make_base_send(self, connection: Connection) -> Callable[[Message], Any]:
         # Without the coroutine that other consumers have around it: this family's methods are
         # coroutines already, and see for themselves what a server raises.
-        return connection.gate.send
+        gate = connection.gate
+        self._own_send = gate.send
+        if gate.write is not None and _sends(type(self)) == _OWN_SENDS:
+            self._direct = gate
+        return self._own_send
+
+    def _write_text(self, text: str | bytes) -> bool:
+        """Send a text frame on the direct way, if there is one and ``base_send`` is still ours:
+        whoever replaces it wants to see what is sent."""
+        gate = self._direct
+        return gate is not None and self.base_send is self._own_send and gate.write_text(text)
 
     def _note_loss(self, error: OSError) -> bool:
         """``False`` where a server says by ``error`` that the client has gone.
@@ -280,9 +304,9 @@ class AsyncJsonWebsocketConsumer(AsyncWebsocketConsumer):
     """A WebSocket that speaks JSON. Override :meth:`receive_json`, send with :meth:`send_json`."""
 
     # What decode_json() and encode_json() do, where nobody has overridden them: found once for each
-    # connection, it spares each frame a coroutine.
+    # connection, it spares each frame a coroutine. What is written needs no string in between.
     _decode: Callable[[str], Any] | None = None
-    _encode: Callable[[Any], str] | None = None
+    _payload: Callable[[Any], bytes] | None = None
 
     def _begin_connection(self) -> None:
         super()._begin_connection()
@@ -290,7 +314,7 @@ class AsyncJsonWebsocketConsumer(AsyncWebsocketConsumer):
         if _is_own(self.decode_json, own.decode_json):
             self._decode = codec().decode
         if _is_own(self.encode_json, own.encode_json):
-            self._encode = codec().encode
+            self._payload = codec().payload
 
     async def receive(
         self, text_data: str | None = None, bytes_data: bytes | None = None, **kwargs: Any
@@ -310,8 +334,13 @@ class AsyncJsonWebsocketConsumer(AsyncWebsocketConsumer):
 
     async def send_json(self, content: Any, close: bool | int = False) -> Any:
         """Send ``content`` as JSON in a text frame; the rest as in :meth:`send`."""
-        encode = self._encode
-        text = encode(content) if encode else await self.encode_json(content)
+        if self._payload is None:
+            text = await self.encode_json(content)
+        else:
+            payload = self._payload(content)
+            if self._direct is not None and not close and self._write_text(payload):
+                return None
+            text = payload.decode()
         return await super().send(text_data=text, close=close)
 
     @classmethod
@@ -331,6 +360,18 @@ class AsyncJsonWebsocketConsumer(AsyncWebsocketConsumer):
             TypeError: it has a value that JSON has no form for.
         """
         return codec().encode(content)
+
+
+def _sends(consumer_class: type) -> list[Any]:
+    """The ``send`` methods that text of the consumer passes below the generic classes: ours, and
+    those of mixins that stand between, or of whoever has replaced ours in the class."""
+    mro = consumer_class.__mro__
+    json = AsyncJsonWebsocketConsumer
+    first = mro.index(json if json in mro else AsyncWebsocketConsumer)
+    return [vars(base)["send"] for base in mro[first:] if "send" in vars(base)]
+
+
+_OWN_SENDS = _sends(AsyncJsonWebsocketConsumer)
 
 
 def _is_own(method: Any, own: Any) -> bool:

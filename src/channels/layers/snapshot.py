@@ -11,6 +11,7 @@ from uuid import UUID
 
 from channels.direct import frame_of
 from channels.typing import Message
+from channels.wire import encodable
 
 ATOMS = frozenset(
     {str, int, float, bool, type(None), bytes, datetime, date, time, timedelta, Decimal, UUID}
@@ -30,7 +31,7 @@ class Snapshot:
     message that is dropped unread was never copied.
     """
 
-    __slots__ = ("_copiers", "_frame", "_message", "frame_bytes", "type")
+    __slots__ = ("_copiers", "_frame", "_mends", "_message", "frame_bytes", "type")
 
     def __init__(self, message: Message) -> None:
         self._copiers: list[tuple[Any, Callable[[], Any]]] | None = None
@@ -57,6 +58,8 @@ class Snapshot:
         self.frame_bytes: int = frame_bytes(self._message) if self.type == "websocket.send" else 0
         """What a finished frame takes of memory; of other messages nobody knows."""
         self._frame: bytes | None = None
+        self._mends: bool | None = None
+        """Whether a frame has text that cannot be encoded; ``None`` until somebody asks."""
 
     def message(self) -> Message:
         """A copy that belongs to the caller."""
@@ -65,6 +68,16 @@ class Snapshot:
         message = self._message.copy()
         for key, copied in self._copiers:
             message[key] = copied()
+        return message
+
+    def sendable(self) -> Message:
+        """A copy of a finished frame, for a server: with text that can be encoded."""
+        if self._mends is None:
+            text = self._message.get("text")
+            self._mends = isinstance(text, str) and encodable(text) is not text
+        message = self.message()
+        if self._mends:
+            message["text"] = encodable(message["text"])
         return message
 
     def frame(self) -> bytes | None:

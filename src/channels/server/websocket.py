@@ -1,4 +1,4 @@
-"""uvicorn's WebSocket protocol, for rooms: it can be handed finished frames.
+"""uvicorn's WebSocket protocol, for rooms: it can be handed finished frames, and gathers writes.
 
 In production: ``uvicorn --ws channels.server.websocket:WebSocketProtocol mysite.asgi:application``.
 ``runserver`` and the live test server use it without being told.
@@ -10,7 +10,8 @@ from typing import Any
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from channels.direct import EXTENSION
+from channels.direct import EXTENSION, Write
+from channels.server.gathering import GatheringTransport, round_of
 
 logger: logging.Logger = logging.getLogger("django.channels.server")
 
@@ -19,7 +20,24 @@ BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length:
 
 class WebSocketProtocol(WebSocketsSansIOProtocol):
     """uvicorn's ``websockets-sansio`` with the extension ``raceway.frames``, see
-    :class:`channels.direct.FrameWriter`, and without three of its mistakes (0.54)."""
+    :class:`channels.direct.FrameWriter`, with :class:`~channels.server.gathering` for its writes,
+    and without three of its mistakes (0.54)."""
+
+    def connection_made(self, transport: Any) -> None:
+        self._gathering = GatheringTransport(transport, round_of(self.loop))
+        super().connection_made(self._gathering)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._judge_frames()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._judge_frames()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._judge_frames()
 
     def handle_connect(self, event: Any) -> None:
         super().handle_connect(event)
@@ -27,20 +45,22 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             scope: Any = self.scope
             scope["extensions"][EXTENSION] = self
 
-    def write_frame(self, frame: bytes) -> bool:
+    @property
+    def write_frame(self) -> Write:
         """See :class:`channels.direct.FrameWriter`."""
+        return self._gathering.write_frame
+
+    def _judge_frames(self) -> None:
+        """See whether frames are taken, after something that this depends on."""
         conn = self.conn
-        if (
-            not self.handshake_complete
-            or self.close_sent
-            or self.transport.is_closing()  # the client has closed, or is gone
-            or conn.extensions
-            or conn.debug  # frames are being logged, by the one who makes them
-            or not self.writable.is_set()
-        ):
-            return False
-        self.transport.write(frame)
-        return True
+        self._gathering.takes_frames = (
+            self.handshake_complete
+            and not self.close_sent
+            and not conn.extensions
+            and not conn.debug  # frames are being logged, by the one who makes them
+            and self.writable.is_set()
+            and not self.transport.is_closing()
+        )
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -54,13 +74,18 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
     # Not a coroutine of its own: this is the path of every message.
     def send(self, message: Any) -> Awaitable[None]:  # type: ignore[override] # pyright: ignore[reportIncompatibleMethodOverride]
-        if self.initial_response is None:
+        if message["type"] == "websocket.send":
             return super().send(message)
-        return self._send_denial(message)
+        return self._send_step(message)
 
-    async def _send_denial(self, message: Any) -> None:
-        await super().send(message)
-        if self.close_sent:
+    async def _send_step(self, message: Any) -> None:
+        """Send an event that opens or closes."""
+        is_denial = self.initial_response is not None
+        try:
+            await super().send(message)
+        finally:
+            self._judge_frames()
+        if is_denial and self.close_sent:
             # A denial that is a response of its own completes the handshake too; else uvicorn
             # reports an application that returned without answering.
             self.handshake_complete = True
