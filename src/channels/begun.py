@@ -61,15 +61,19 @@ def begin(
         BaseException: what the first step raised.
     """
     # What another's __await__ returns need only be an iterator, without send() and throw().
-    steps: Any = awaitable if isinstance(awaitable, CoroutineType) else _coroutine_of(awaitable)
+    steps: Any = awaitable if type(awaitable) is CoroutineType else _coroutine_of(awaitable)
     _enter_task(loop, task)
     try:
-        waits_for = context.run(steps.send, None)
+        waits_for = context.run(_step, steps, None)
     except StopIteration:
         return None
     finally:
         _leave_task(loop, task)
     return Begun(steps, waits_for)
+
+
+_step = CoroutineType.send
+"""Unbound: a bound method for each frame would be made to be thrown away."""
 
 
 async def _coroutine_of(awaitable: Awaitable[Any]) -> Any:

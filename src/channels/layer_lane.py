@@ -185,21 +185,22 @@ class LayerLane:
             if not self._turn.taken:
                 # Nobody has the turn, and the lane waits to take it: it is the lane's.
                 assert self._inbox is not None, "the lane is started by the inbox"
-                self._taken = taken = self._inbox.take()
+                taken = self._inbox.take()
                 if taken is None:
                     self._layer_ready = False
                     return
-                if taken.type == FRAME and self._takes_frames and self._send_frames():
+                if taken.type != FRAME or not self._takes_frames:
+                    self._taken = taken
+                elif self._send_frames(taken):
                     return
             bell.ring()
 
-    def _send_frames(self) -> bool:
-        """Send the finished frame that was taken for the layer lane, which waits, and further ones
-        as long as nothing else is there. ``False`` where the lane has to go on."""
+    def _send_frames(self, frame: "Snapshot | None") -> bool:
+        """Send a finished frame for the layer lane, which waits, and further ones as long as
+        nothing else is there. ``False`` where the lane has to go on."""
         inbox, lane, context, gate = self._inbox, self._layer_lane, self._layer_context, self.gate
         write = gate.write
         assert inbox is not None and lane is not None and context is not None  # noqa: PT018
-        frame, self._taken = self._taken, None
         while frame is not None:
             if frame.type != FRAME or gate.state is not OPEN:
                 self._taken = frame

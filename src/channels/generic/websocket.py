@@ -180,6 +180,8 @@ class AsyncWebsocketConsumer(_OwnGroups, AsyncConsumer):
     Override :meth:`connect`, :meth:`receive` and :meth:`disconnect`.
     """
 
+    _is_plain = False
+    """Whether nobody stands between :meth:`send` and ``base_send``."""
     _direct: "Gate | None" = None
     """Where text may be written to at once, past all that :meth:`send` else calls."""
     _own_send: Callable[[Message], Any]
@@ -240,11 +242,12 @@ class AsyncWebsocketConsumer(_OwnGroups, AsyncConsumer):
             and self._write_text(text_data)
         ):
             return None
+        sending = self.base_send if self._is_plain else super().send
         try:
             if text_data is not None:
-                answer = await super().send({"type": "websocket.send", "text": text_data})
+                answer = await sending({"type": "websocket.send", "text": text_data})
             else:
-                answer = await super().send(frame_event(text_data, bytes_data))
+                answer = await sending(frame_event(text_data, bytes_data))
         except OSError as error:
             answer = self._note_loss(error)
         if close:
@@ -267,7 +270,8 @@ class AsyncWebsocketConsumer(_OwnGroups, AsyncConsumer):
         # coroutines already, and see for themselves what a server raises.
         gate = connection.gate
         self._own_send = gate.send
-        if gate.write is not None and _sends(type(self)) == _OWN_SENDS:
+        self._is_plain = _sends(type(self)) == _OWN_SENDS
+        if self._is_plain and gate.write is not None:
             self._direct = gate
         return self._own_send
 

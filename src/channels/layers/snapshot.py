@@ -31,7 +31,7 @@ class Snapshot:
     message that is dropped unread was never copied.
     """
 
-    __slots__ = ("_copiers", "_frame", "_mends", "_message", "frame_bytes", "type")
+    __slots__ = ("_copiers", "_frame", "_is_sendable", "_message", "frame_bytes", "type")
 
     def __init__(self, message: Message) -> None:
         self._copiers: list[tuple[Any, Callable[[], Any]]] | None = None
@@ -58,8 +58,8 @@ class Snapshot:
         self.frame_bytes: int = frame_bytes(self._message) if self.type == "websocket.send" else 0
         """What a finished frame takes of memory; of other messages nobody knows."""
         self._frame: bytes | None = None
-        self._mends: bool | None = None
-        """Whether a frame has text that cannot be encoded; ``None`` until somebody asks."""
+        self._is_sendable = False
+        """Whether it is known that a plain copy will do for a server."""
 
     def message(self) -> Message:
         """A copy that belongs to the caller."""
@@ -72,12 +72,14 @@ class Snapshot:
 
     def sendable(self) -> Message:
         """A copy of a finished frame, for a server: with text that can be encoded."""
-        if self._mends is None:
-            text = self._message.get("text")
-            self._mends = isinstance(text, str) and encodable(text) is not text
-        message = self.message()
-        if self._mends:
-            message["text"] = encodable(message["text"])
+        if self._is_sendable:
+            return self._message.copy()
+        message, text = self.message(), self._message.get("text")
+        if isinstance(text, str) and encodable(text) is not text:
+            message["text"] = encodable(text)
+        else:
+            # For the others: one look is enough, and most frames are two values.
+            self._is_sendable = self._copiers == []
         return message
 
     def frame(self) -> bytes | None:
