@@ -48,6 +48,15 @@ class Application:
     def write(self, text):
         return self.call(self.writer.write_frame, wire(text))
 
+    @property
+    def gathering(self):
+        """What the server's protocol writes to."""
+        return self.writer.write_frame.__self__
+
+    @property
+    def protocol(self):
+        return self.gathering._transport.get_protocol()
+
     def say(self, text):
         """Send through the server's send, without waiting for it."""
         message = {"type": "websocket.send", "text": text}
@@ -141,3 +150,55 @@ def test_nothing_is_written_after_the_end(loop):
             websocket.send("are you there?")
         # The application hears of the client's departure; by then the way is closed.
     assert application.late is False
+
+
+class Noting:
+    """A transport that notes what is written to it."""
+
+    def __init__(self, transport):
+        self.transport = transport
+        self.written = []
+
+    def write(self, data):
+        self.written.append(data)
+        self.transport.write(data)
+
+    def __getattr__(self, name):
+        return getattr(self.transport, name)
+
+
+def test_what_goes_to_a_client_in_one_round_goes_together(loop):
+    application = Application()
+    with serving(application, loop) as url:
+        with connect(url, proxy=None, compression=None) as websocket:
+            assert application.ready.wait(LIMIT)
+            protocol, gathering = application.protocol, application.gathering
+            noting = gathering._transport = Noting(gathering._transport)
+
+            def say_much():
+                assert application.writer.write_frame(wire("one")) is True
+                step = protocol.send({"type": "websocket.send", "text": "two"})
+                with pytest.raises(StopIteration):
+                    step.send(None)
+                assert application.writer.write_frame(wire("three")) is True
+
+            application.call(say_much)
+            assert [websocket.recv(LIMIT) for _ in range(3)] == ["one", "two", "three"]
+            assert noting.written == [wire("one") + wire("two") + wire("three")]
+
+
+def test_what_was_said_in_the_round_of_a_servers_end_arrives_before_it(loop):
+    application = Application()
+    with serving(application, loop) as url:
+        with connect(url, proxy=None, compression=None) as websocket:
+            assert application.ready.wait(LIMIT)
+
+            def say_and_end():
+                assert application.writer.write_frame(wire("the last word")) is True
+                application.protocol.shutdown()
+
+            application.call(say_and_end)
+            assert websocket.recv(LIMIT) == "the last word"
+            with pytest.raises(ConnectionClosed) as closed:
+                websocket.recv(LIMIT)
+            assert closed.value.rcvd.code == 1012
