@@ -61,19 +61,18 @@ def begin(
         BaseException: what the first step raised.
     """
     # What another's __await__ returns need only be an iterator, without send() and throw().
-    steps: Any = awaitable if type(awaitable) is CoroutineType else _coroutine_of(awaitable)
+    whole: Any = awaitable if type(awaitable) is CoroutineType else _coroutine_of(awaitable)
+    steps = whole.__await__()
     _enter_task(loop, task)
     try:
-        waits_for = context.run(_step, steps, None)
-    except StopIteration:
-        return None
+        # Not send(): the end of a coroutine is an exception there, which costs as much as the rest.
+        waits_for = context.run(next, steps, _END)
     finally:
         _leave_task(loop, task)
-    return Begun(steps, waits_for)
+    return None if waits_for is _END else Begun(steps, waits_for)
 
 
-_step = CoroutineType.send
-"""Unbound: a bound method for each frame would be made to be thrown away."""
+_END: Any = object()
 
 
 async def _coroutine_of(awaitable: Awaitable[Any]) -> Any:

@@ -189,42 +189,33 @@ class LayerLane:
                 if taken is None:
                     self._layer_ready = False
                     return
-                if taken.type != FRAME or not self._takes_frames:
+                if taken.type != FRAME or not self._takes_frames or self.gate.state is not OPEN:
                     self._taken = taken
-                elif self._send_frames(taken):
+                elif self._send_frame(taken):
                     return
             bell.ring()
 
-    def _send_frames(self, frame: "Snapshot | None") -> bool:
-        """Send a finished frame for the layer lane, which waits, and further ones as long as
-        nothing else is there. ``False`` where the lane has to go on."""
-        inbox, lane, context, gate = self._inbox, self._layer_lane, self._layer_context, self.gate
-        write = gate.write
-        assert inbox is not None and lane is not None and context is not None  # noqa: PT018
-        while frame is not None:
-            if frame.type != FRAME or gate.state is not OPEN:
-                self._taken = frame
-                return False
-            if write is not None and (on_wire := frame.frame()) is not None and write(on_wire):
-                frame = inbox.take()
-                continue
+    def _send_frame(self, frame: "Snapshot") -> bool:
+        """Send a finished frame for the layer lane, which waits. ``False`` where the lane has to go
+        on with it."""
+        gate, write = self.gate, self.gate.write
+        if write is None or (on_wire := frame.frame()) is None or not write(on_wire):
+            lane, context = self._layer_lane, self._layer_context
+            assert lane is not None and context is not None, "it waits"  # noqa: PT018
             if self._client_context is not None:
                 context.run(adopt, self._client_context)
                 self._client_context = None
             try:
-                begun = begin(gate.pass_on(frame.sendable()), self.loop, lane, context)
+                self._begun = begin(gate.pass_on(frame.sendable()), self.loop, lane, context)
             except BaseException as error:
                 if not isinstance(error, OSError) or not gate.lost(error):
                     self.fail(error)
                     lane.cancel()  # as if it had raised there: nothing follows
                     return True
                 self._count_drop()
-                begun = None
-            if begun is not None:
-                self._begun = begun
+            if self._begun is not None:
                 self._turn.taken = True
                 return False
-            frame = inbox.take()
         self._layer_ready = False
         return True
 

@@ -16,7 +16,8 @@ REDIS = "channels.layers.redis.RedisChannelLayer"
 CORE = "channels_redis.core.RedisChannelLayer"
 PUBSUB = "channels_redis.pubsub.RedisPubSubChannelLayer"
 
-WITHOUT_EXTENSIONS = {"exclude", "positions", "close", "inbox", "inbox_leaves_its_groups"}
+WITHOUT_INBOX = {"inbox", "inbox_tells_of_each", "inbox_leaves_its_groups"}
+WITHOUT_EXTENSIONS = {"exclude", "positions", "close", *WITHOUT_INBOX}
 
 LACKING: dict[str, set[str]] = {
     IN_MEMORY: {check.name for check in CHECKS if PEERS in check.needs},

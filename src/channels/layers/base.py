@@ -149,8 +149,8 @@ class BaseChannelLayer:
         """Have ``wake`` called when a message is put into ``channel``, instead of waiting for it.
 
         ``wake`` is called on the running loop of the caller of ``attach``, in a callback of the
-        loop (``call_soon``) and never inside a task, at least once for every message that arrives
-        after the inbox was found empty.
+        loop (``call_soon``) and never inside a task, at least once for every message: a call may
+        take no more than one.
 
         Returns ``None`` where the layer can only be waited for (:meth:`receive`): the default.
         """

@@ -31,7 +31,7 @@ class Snapshot:
     message that is dropped unread was never copied.
     """
 
-    __slots__ = ("_copiers", "_frame", "_is_sendable", "_message", "frame_bytes", "type")
+    __slots__ = ("_copiers", "_frame", "_is_plain", "_message", "frame_bytes", "type")
 
     def __init__(self, message: Message) -> None:
         self._copiers: list[tuple[Any, Callable[[], Any]]] | None = None
@@ -58,8 +58,12 @@ class Snapshot:
         self.frame_bytes: int = frame_bytes(self._message) if self.type == "websocket.send" else 0
         """What a finished frame takes of memory; of other messages nobody knows."""
         self._frame: bytes | None = None
-        self._is_sendable = False
-        """Whether it is known that a plain copy will do for a server."""
+        self._is_plain = (
+            self.type == "websocket.send"
+            and self._copiers == []
+            and _is_encodable(self._message.get("text"))
+        )
+        """Whether every server may be given a plain copy: what most finished frames are."""
 
     def message(self) -> Message:
         """A copy that belongs to the caller."""
@@ -72,14 +76,11 @@ class Snapshot:
 
     def sendable(self) -> Message:
         """A copy of a finished frame, for a server: with text that can be encoded."""
-        if self._is_sendable:
+        if self._is_plain:
             return self._message.copy()
         message, text = self.message(), self._message.get("text")
-        if isinstance(text, str) and encodable(text) is not text:
+        if isinstance(text, str):
             message["text"] = encodable(text)
-        else:
-            # For the others: one look is enough, and most frames are two values.
-            self._is_sendable = self._copiers == []
         return message
 
     def frame(self) -> bytes | None:
@@ -88,6 +89,10 @@ class Snapshot:
         if self._frame is None:
             self._frame = frame_of(self._message)
         return self._frame
+
+
+def _is_encodable(text: Any) -> bool:
+    return not isinstance(text, str) or encodable(text) is text
 
 
 def frame_bytes(message: Message) -> int:

@@ -14,6 +14,8 @@ from channels.testing.conformance.bench import (
 from channels.testing.conformance.check import INBOX, check
 from channels.testing.conformance.groups import members_of
 
+WAITED_FOR = "its attach() returns None: messages are waited for with receive()"
+
 
 @check("flush")
 async def flush(bench: Bench) -> None:
@@ -77,6 +79,36 @@ async def inbox(bench: Bench) -> None:
         attached.close()
 
 
+@check(INBOX)
+async def inbox_tells_of_each(bench: Bench) -> None:
+    """``wake`` is called for each message: who takes one at each call has them all."""
+    channel = await bench.layer.new_channel()
+    received: list[Any] = []
+    all_there = asyncio.Event()
+
+    def take_one() -> None:
+        snapshot = attached.take()
+        if snapshot is not None:
+            received.append(snapshot.message())
+        if len(received) == 5:
+            all_there.set()
+
+    attached = bench.layer.attach(channel, take_one)
+    if attached is None:
+        raise Lacking(WAITED_FOR)
+    try:
+        for message in numbered(5):
+            await bench.layer.send(channel, message)
+        try:
+            async with asyncio.timeout(bench.patience):
+                await all_there.wait()
+        except TimeoutError:
+            expect(False, f"of five messages only {numbers(received)} were told of")
+        expect(numbers(received) == [0, 1, 2, 3, 4], f"they came as {numbers(received)}")
+    finally:
+        attached.close()
+
+
 @check(INBOX, "groups")
 async def inbox_leaves_its_groups(bench: Bench) -> None:
     """An inbox that is closed has left every group."""
@@ -94,7 +126,7 @@ async def inbox_leaves_its_groups(bench: Bench) -> None:
 def _attach(bench: Bench, channel: str, woken: asyncio.Event) -> Any:
     attached = bench.layer.attach(channel, woken.set)
     if attached is None:
-        raise Lacking("its attach() returns None: messages are waited for with receive()")
+        raise Lacking(WAITED_FOR)
     return attached
 
 

@@ -1,5 +1,6 @@
 """Faults of ``flush``, ``close`` and of the push side."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -37,11 +38,32 @@ class ClosesOnce(FaultyLayer, caught_by=("close",)):
         self.closed = True
 
 
-class DoesNotWake(FaultyLayer, caught_by=("inbox",)):
+class DoesNotWake(FaultyLayer, caught_by=("inbox", "inbox_tells_of_each")):
     """Never calls ``wake``."""
 
     def attach(self, channel: str, wake: Callable[[], None]) -> Any:
         return super().attach(channel, lambda: None)
+
+
+class WakesOnceForMany(FaultyLayer, caught_by=("inbox_tells_of_each",)):
+    """Calls ``wake`` once for all messages of one round of the loop."""
+
+    def attach(self, channel: str, wake: Callable[[], None]) -> Any:
+        told = False
+
+        def forget() -> None:
+            nonlocal told
+            told = False
+
+        def wake_once() -> None:
+            nonlocal told
+            if not told:
+                told = True
+                # Long enough for what was sent with the first.
+                asyncio.get_running_loop().call_later(0.05, forget)
+                asyncio.get_running_loop().call_later(0.05, wake)
+
+        return super().attach(channel, wake_once)
 
 
 class _StaysOpen:
