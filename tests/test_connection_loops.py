@@ -1,7 +1,9 @@
 """A connection and what is around it: other loops, other threads, tasks and layers."""
 
 import asyncio
+import gc
 import threading
+import weakref
 from typing import Any
 
 import pytest
@@ -29,6 +31,25 @@ def test_one_instance_serves_in_one_loop_after_another(base: Any) -> None:
 
     assert asyncio.run(play()) == asyncio.run(play())
     assert get_channel_layer().groups == {}
+
+
+def test_a_loop_that_has_served_is_not_kept() -> None:
+    # With sync consumers asgiref keeps the last loop of each thread.
+    class Member(AsyncWebsocketConsumer):
+        groups = ["room"]
+
+    async def play() -> Any:
+        async with Client(Member(), CONNECT) as client:
+            await client.answers(1)
+            await get_channel_layer().group_send("room", {"type": "websocket.send", "text": "x"})
+            await client.answers(2)
+            client.says(leave())
+            await client.ended()
+        return weakref.ref(asyncio.get_running_loop())
+
+    loop = asyncio.run(play())
+    gc.collect()
+    assert loop() is None
 
 
 @families

@@ -6,6 +6,7 @@ connection is entered there is no tick either.
 """
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Protocol
 from weakref import WeakKeyDictionary
 
@@ -26,17 +27,15 @@ class Watched(Protocol):
 
 
 class Watch:
-    """Looks at the entered connections of one loop, once a tick. On that loop alone.
+    """Looks at the entered connections of one loop, once a tick. On that loop alone."""
 
-    Args:
-        clock: seconds; only differences count.
-    """
+    # It knows its loop from whoever calls, and has a timer only while somebody is entered: it is
+    # kept for as long as the loop is, and a reference to that would keep both for ever.
+    __slots__ = ("_entered", "_timer", "clock")
 
-    __slots__ = ("_entered", "_loop", "_timer", "clock")
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.clock: Callable[[], float] = loop.time
-        self._loop = loop
+    def __init__(self) -> None:
+        self.clock: Callable[[], float] = time.monotonic
+        """Seconds; only differences count."""
         self._entered: set[Watched] = set()
         self._timer: asyncio.TimerHandle | None = None
 
@@ -44,25 +43,30 @@ class Watch:
         """Look at ``connection`` from the next tick on, until its ``look`` says ``False``."""
         self._entered.add(connection)
         if self._timer is None:
-            self._timer = self._loop.call_later(TICK_SECONDS, self.tick)
+            self._timer = asyncio.get_running_loop().call_later(TICK_SECONDS, self.tick)
 
     def leave(self, connection: Watched) -> None:
         """Forget a connection, which has ended."""
         self._entered.discard(connection)
+        if not self._entered:
+            self._stop()
+
+    def _stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def tick(self) -> None:
         """Look at every connection that is entered."""
         now = self.clock()
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._stop()
         try:
             for connection in list(self._entered):
                 if not connection.look(now):
                     self._entered.discard(connection)
         finally:
             if self._entered:
-                self._timer = self._loop.call_later(TICK_SECONDS, self.tick)
+                self._timer = asyncio.get_running_loop().call_later(TICK_SECONDS, self.tick)
 
 
 _by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, Watch] = WeakKeyDictionary()
@@ -73,5 +77,5 @@ def watch_of(loop: asyncio.AbstractEventLoop) -> Watch:
     try:
         return _by_loop[loop]
     except KeyError:
-        watch = _by_loop[loop] = Watch(loop)
+        watch = _by_loop[loop] = Watch()
         return watch

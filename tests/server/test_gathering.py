@@ -1,6 +1,8 @@
 """Writes that are gathered: what reaches the sockets, when, and in which order."""
 
 import asyncio
+import gc
+import weakref
 
 import pytest
 
@@ -40,34 +42,14 @@ class Socket(asyncio.Transport):
         self.log.append((self.name, "resume"))
 
 
-class Loop:
-    """An event loop whose rounds are those of the test."""
-
-    def __init__(self):
-        self.calls = []
-        self.errors = []
-
-    def call_soon(self, call):
-        self.calls.append(call)
-
-    def call_exception_handler(self, context):
-        self.errors.append(context)
-
-    def end_round(self):
-        calls, self.calls = self.calls, []
-        for call in calls:
-            call()
-        return len(calls)
+async def end_of_round():
+    """What was scheduled before this has run after it."""
+    await asyncio.sleep(0)
 
 
 @pytest.fixture
-def loop():
-    return Loop()
-
-
-@pytest.fixture
-def current(loop):
-    return Round(loop)
+def current():
+    return Round()
 
 
 def clients(current, count):
@@ -76,61 +58,60 @@ def clients(current, count):
     return [GatheringTransport(Socket(number, log), current) for number in range(count)], log
 
 
-def test_a_rounds_writes_to_a_client_are_one(loop, current):
+async def test_a_rounds_writes_to_a_client_are_one(current):
     (client,), log = clients(current, 1)
     client.write(b"a")
     client.write(b"b")
     client.write(bytearray(b"c"))
     assert log == []
-    assert loop.end_round() == 1
+    await end_of_round()
     assert log == [(0, b"abc")]
-    assert loop.end_round() == 0, "nothing is left to do"
     client.write(b"d")
-    loop.end_round()
+    await end_of_round()
     assert log == [(0, b"abc"), (0, b"d")]
 
 
-def test_all_clients_are_written_to_together_in_the_order_of_their_first_bytes(loop, current):
+async def test_all_clients_are_written_to_together_in_the_order_of_their_first_bytes(current):
     (one, two, three), log = clients(current, 3)
     two.write(b"a")
     one.write(b"b")
     two.write(b"c")
     three.write(b"")
-    assert loop.end_round() == 1
+    await end_of_round()
     assert log == [(1, b"ac"), (0, b"b")]
 
 
-def test_what_a_client_did_not_keep_is_not_changed_afterwards(loop, current):
+async def test_what_a_client_did_not_keep_is_not_changed_afterwards(current):
     (client,), log = clients(current, 1)
     data = bytearray(b"abc")
     client.write(data)
     data[:] = b"xyz"
-    loop.end_round()
+    await end_of_round()
     assert log == [(0, b"abc")]
 
 
-def test_many_clients_do_not_wait_for_the_end_of_the_round(loop, current):
+async def test_many_clients_do_not_wait_for_the_end_of_the_round(current):
     many, log = clients(current, MOST_CLIENTS + 1)
     for number, client in enumerate(many):
         assert len(log) == (0 if number < MOST_CLIENTS else MOST_CLIENTS)
         client.write(b"x")
-    assert loop.end_round() == 1
+    await end_of_round()
     assert log == [(number, b"x") for number in range(MOST_CLIENTS + 1)]
 
 
-def test_much_for_one_client_does_not_wait_either(loop, current):
+async def test_much_for_one_client_does_not_wait_either(current):
     (client,), log = clients(current, 1)
     client.write(b"a" * MOST_BYTES)
     assert log == []
     client.write(b"b")
     assert log == [(0, b"a" * MOST_BYTES + b"b")]
     client.write(b"c")
-    loop.end_round()
-    loop.end_round()
+    await end_of_round()
+    await end_of_round()
     assert log[1:] == [(0, b"c")]
 
 
-def test_a_close_comes_after_all_that_was_written(loop, current):
+async def test_a_close_comes_after_all_that_was_written(current):
     (client,), log = clients(current, 1)
     client.takes_frames = True
     client.write(b"a")
@@ -139,31 +120,33 @@ def test_a_close_comes_after_all_that_was_written(loop, current):
     assert log == [(0, b"ab"), (0, "close")]
     assert client.is_closing()
     assert client.write_frame(b"c") is False
-    loop.end_round()
+    await end_of_round()
     assert len(log) == 2
 
 
-def test_what_was_gathered_for_a_client_that_has_gone_is_forgotten(loop, current):
+async def test_what_was_gathered_for_a_client_that_has_gone_is_forgotten(current):
     (client,), log = clients(current, 1)
     client.write(b"a")
     client._transport.closing = True  # the socket failed, as a transport finds out by itself
-    loop.end_round()
+    await end_of_round()
     client.close()
     assert log == [(0, "close")]
 
 
-def test_a_transport_that_fails_keeps_no_other_client_waiting(loop, current):
+async def test_a_transport_that_fails_keeps_no_other_client_waiting(current):
+    errors = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: errors.append(context))
     (one, two), log = clients(current, 2)
     one._transport.fails = True
     one.write(b"a")
     two.write(b"b")
-    loop.end_round()
+    await end_of_round()
     assert log == [(1, b"b")]
-    (error,) = loop.errors
+    (error,) = errors
     assert isinstance(error["exception"], RuntimeError)
 
 
-def test_a_transport_that_fails_is_closed_all_the_same(loop, current):
+async def test_a_transport_that_fails_is_closed_all_the_same(current):
     (client,), log = clients(current, 1)
     client._transport.fails = True
     client.write(b"a")
@@ -172,7 +155,7 @@ def test_a_transport_that_fails_is_closed_all_the_same(loop, current):
     assert log == [(0, "close")]
 
 
-def test_frames_are_taken_when_the_protocol_says_so(loop, current):
+async def test_frames_are_taken_when_the_protocol_says_so(current):
     (client,), log = clients(current, 1)
     assert client.write_frame(b"a") is False
     client.takes_frames = True
@@ -181,11 +164,11 @@ def test_frames_are_taken_when_the_protocol_says_so(loop, current):
     assert client.write_frame(b"d") is True
     client.takes_frames = False
     assert client.write_frame(b"e") is False
-    loop.end_round()
+    await end_of_round()
     assert log == [(0, b"bcd")]
 
 
-def test_reading_is_the_sockets_business(current):
+async def test_reading_is_the_sockets_business(current):
     (client,), log = clients(current, 1)
     client.pause_reading()
     client.resume_reading()
@@ -199,3 +182,15 @@ async def test_each_loop_has_its_round():
     assert await here() is await here()
     other = await asyncio.to_thread(asyncio.run, here())
     assert other is not await here()
+
+
+def test_a_round_does_not_keep_its_loop():
+    async def here():
+        loop = asyncio.get_running_loop()
+        GatheringTransport(Socket(), round_of(loop)).write(b"a")
+        await end_of_round()
+        return weakref.ref(loop)
+
+    loop = asyncio.run(here())
+    gc.collect()
+    assert loop() is None

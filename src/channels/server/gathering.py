@@ -24,10 +24,10 @@ thousand others' are made."""
 class Round:
     """Which transports of one loop have something to write. On that loop alone."""
 
-    __slots__ = ("_loop", "_scheduled", "_waiting")
+    # Knows its loop from whoever calls, as the watch does.
+    __slots__ = ("_scheduled", "_waiting")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
+    def __init__(self) -> None:
         self._scheduled = False
         self._waiting: list[GatheringTransport] = []
 
@@ -38,7 +38,7 @@ class Round:
             self._flush()
         elif not self._scheduled:
             self._scheduled = True
-            self._loop.call_soon(self._end)
+            asyncio.get_running_loop().call_soon(self._end)
 
     def _end(self) -> None:
         self._scheduled = False
@@ -51,7 +51,7 @@ class Round:
                 transport.flush()
             except Exception as error:  # one client's fault is no other's
                 context = {"message": "A client could not be written to", "exception": error}
-                self._loop.call_exception_handler(context)
+                asyncio.get_running_loop().call_exception_handler(context)
 
 
 _rounds: WeakKeyDictionary[asyncio.AbstractEventLoop, Round] = WeakKeyDictionary()
@@ -62,7 +62,7 @@ def round_of(loop: asyncio.AbstractEventLoop) -> Round:
     try:
         return _rounds[loop]
     except KeyError:
-        current = _rounds[loop] = Round(loop)
+        current = _rounds[loop] = Round()
         return current
 
 
