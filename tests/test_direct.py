@@ -230,6 +230,19 @@ async def test_json_of_the_consumers_own_making_is_what_goes_out() -> None:
         client.says(leave())
 
 
+async def test_an_instance_serves_behind_one_server_after_another() -> None:
+    application = Member()
+    for client in (DirectClient(application, CONNECT), Client(application, CONNECT)):
+        async with client:
+            await client.answers(1)
+            client.says(frame("1"))
+            await client.answers(2)
+            assert client.texts == ["1"]
+            client.says(leave())
+            await client.ended()
+    assert application._direct_gate is None, "nothing is kept of the first"
+
+
 @override_settings(CHANNELS={"JSON": "standard"})
 async def test_standard_json_takes_it_too() -> None:
     async with DirectClient(Member.as_asgi(), CONNECT, frame('{"a":"ä"}')) as client:

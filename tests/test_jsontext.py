@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
+from unittest.mock import AsyncMock
 
 import msgspec
 import pytest
@@ -359,3 +360,24 @@ class TestConsumers:
                 await client.ended()
         assert str(caught.value).startswith("Expecting property name enclosed in double quotes")
         assert client.sent[-1] == {"type": "websocket.close", "code": 1011}
+
+
+@pytest.mark.parametrize("name", ["encode_json", "decode_json"])
+@pytest.mark.parametrize("by", [classmethod, staticmethod, "mock"])
+async def test_whoever_replaces_a_codec_in_the_class_is_asked(
+    name: str, by: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def replaced(*args: Any) -> Any:
+        return '"replaced"' if name == "encode_json" else "replaced"
+
+    instead = AsyncMock(side_effect=replaced) if by == "mock" else by(replaced)
+    monkeypatch.setattr(AsyncJsonWebsocketConsumer, name, instead)
+
+    class Echo(AsyncJsonWebsocketConsumer):
+        async def receive_json(self, content: Any, **kwargs: Any) -> None:
+            await self.send_json(content)
+
+    async with Client(Echo.as_asgi(), CONNECT, frame("1")) as client:
+        await client.answers(2)
+        assert client.texts == ['"replaced"']
+        client.says(leave())

@@ -7,7 +7,7 @@ group's message is made once, and each member costs one write.
 
 It is a short cut and never another way. It is taken only where the ``send`` that the application
 was given is the one that the extension names, so that middleware sees each message that it wraps
-``send`` for; and a server writes a frame at once or refuses it, and then ``send`` is asked.
+``send`` for; and a server takes a frame in its order or refuses it, and then ``send`` is asked.
 """
 
 from collections.abc import Callable
@@ -32,9 +32,9 @@ class FrameWriter(Protocol):
 
     @property
     def write_frame(self) -> Write:
-        """Writes one whole frame now, after all that was sent before; or does nothing and returns
-        ``False`` where that cannot be: the client is not accepted yet, has gone, reads too slowly
-        or has agreed on an extension, such as compression. Does not wait and does not raise."""
+        """Takes one whole frame, which follows all that was sent before; or does nothing and
+        returns ``False`` where that cannot be: the client is not accepted yet, has gone or reads
+        too slowly. Does not wait and does not raise."""
         ...
 
 

@@ -117,7 +117,7 @@ class Ending(LayerLane):
         self._parting: asyncio.Task[None] | None = None
 
     def send_by(self, outbox: "Outbox") -> None:
-        """Have what handlers send taken from ``outbox``, after each of them to its end."""
+        """From now on a handler has ended when what it put into ``outbox`` was taken."""
         self.outbox = outbox
         self._dispatch = functools.partial(_dispatch_and_flush, self._dispatch, outbox)
 

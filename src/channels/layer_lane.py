@@ -57,7 +57,7 @@ class Seen(IntEnum):
 
 FRAME = "websocket.send"
 
-NOT_DISPATCHED = (FRAME, *BOUNDARIES)
+SPECIAL = (FRAME, *BOUNDARIES)
 """Types of messages with which more is to be done than to run their handler."""
 
 CUT = Phase.CUT
@@ -306,7 +306,7 @@ class LayerLane:
         if self._seen is not FRESH:
             self._be_seen()
         kind = message.get("type")
-        if not self._overlaps and kind not in NOT_DISPATCHED:
+        if not self._overlaps and kind not in SPECIAL:
             return self._dispatch(message)
         if kind == FRAME and self._takes_frames:
             return self.gate.send_frame(message)

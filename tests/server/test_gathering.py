@@ -2,6 +2,8 @@
 
 import asyncio
 import gc
+import threading
+import time
 import weakref
 
 import pytest
@@ -48,8 +50,8 @@ async def end_of_round():
 
 
 @pytest.fixture
-def current():
-    return Round()
+async def current():
+    return Round(asyncio.get_running_loop())
 
 
 def clients(current, count):
@@ -104,11 +106,13 @@ async def test_much_for_one_client_does_not_wait_either(current):
     client.write(b"a" * MOST_BYTES)
     assert log == []
     client.write(b"b")
-    assert log == [(0, b"a" * MOST_BYTES + b"b")]
+    assert log == [(0, b"a" * MOST_BYTES)]
     client.write(b"c")
+    client.write(b"d" * MOST_BYTES)
+    assert log[1:] == [(0, b"bc")]
     await end_of_round()
     await end_of_round()
-    assert log[1:] == [(0, b"c")]
+    assert log[2:] == [(0, b"d" * MOST_BYTES)]
 
 
 async def test_a_close_comes_after_all_that_was_written(current):
@@ -166,6 +170,28 @@ async def test_frames_are_taken_when_the_protocol_says_so(current):
     assert client.write_frame(b"e") is False
     await end_of_round()
     assert log == [(0, b"bcd")]
+
+
+async def test_a_write_from_another_thread_wakes_the_loop(current):
+    (client,), _ = clients(current, 1)
+    arrived = asyncio.get_running_loop().create_future()
+    client._transport.write = arrived.set_result
+
+    async def write_there():
+        client.write(b"a")
+        time.sleep(0.01)  # the loop there is busy with something else
+
+    writing = threading.Thread(target=asyncio.run, args=(write_there(),))
+    writing.start()
+    assert await arrived == b"a"
+    writing.join()
+
+    arrived = asyncio.get_running_loop().create_future()
+    client._transport.write = arrived.set_result
+    writing = threading.Thread(target=client.write, args=(b"b",))  # where no loop runs
+    writing.start()
+    assert await arrived == b"b"
+    writing.join()
 
 
 async def test_reading_is_the_sockets_business(current):

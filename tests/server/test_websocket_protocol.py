@@ -27,14 +27,14 @@ class Application:
         if scope["type"] != "websocket":
             raise ValueError("no lifespan here")
         self.loop, self.send = asyncio.get_running_loop(), send
-        self.writer = scope["extensions"][EXTENSION]
-        self.early = self.writer.write_frame(wire("too early"))
+        self.writer = scope["extensions"].get(EXTENSION)
+        self.early = self.writer and self.writer.write_frame(wire("too early"))
         await receive()
         await send({"type": "websocket.accept"})
         self.ready.set()
         while (await receive())["type"] == "websocket.receive":
             pass
-        self.late = self.writer.write_frame(wire("too late"))
+        self.late = self.writer and self.writer.write_frame(wire("too late"))
         self.ready.clear()
 
     def call(self, function, *arguments):
@@ -105,9 +105,9 @@ def test_a_client_that_compresses_is_sent_to_as_ever(loop):
     with serving(application, loop) as url, connect(url, proxy=None) as websocket:
         assert websocket.protocol.extensions, "the client has agreed on compression"
         assert application.ready.wait(LIMIT)
-        assert application.write("one") is False
-        application.say("two").result(LIMIT)
-        assert websocket.recv(LIMIT) == "two"
+        assert application.writer is None
+        application.say("one").result(LIMIT)
+        assert websocket.recv(LIMIT) == "one"
 
 
 def test_a_client_that_does_not_read_is_waited_for(loop):
@@ -202,3 +202,40 @@ def test_what_was_said_in_the_round_of_a_servers_end_arrives_before_it(loop):
             with pytest.raises(ConnectionClosed) as closed:
                 websocket.recv(LIMIT)
             assert closed.value.rcvd.code == 1012
+
+
+def test_a_client_that_says_no_more_still_hears_what_was_said_before(loop):
+    """asyncio closes a transport by itself when the other end has shut down its half."""
+    application = Application()
+    with serving(application, loop) as url:
+        with connect(url, proxy=None, compression=None) as websocket:
+            assert application.ready.wait(LIMIT)
+
+            def say_and_hear_the_end():
+                assert application.writer.write_frame(wire("the answer")) is True
+                application.protocol.eof_received()
+                assert application.writer.write_frame(wire("to nobody")) is False
+
+            application.call(say_and_hear_the_end)
+            assert websocket.recv(LIMIT) == "the answer"
+            with pytest.raises(ConnectionClosed):
+                websocket.recv(LIMIT)
+
+
+def test_a_half_closed_client_gets_its_answer():
+    answered = []
+
+    async def answering(scope, receive, send):
+        await receive()
+        await send({"type": "websocket.accept"})
+        await receive()
+        await asyncio.sleep(0)  # the end may come between question and answer
+        await send({"type": "websocket.send", "text": "the answer"})
+
+    with serving(answering) as url:
+        for _ in range(10):
+            with connect(url, proxy=None, compression=None) as websocket:
+                websocket.send("a question")
+                websocket.socket.shutdown(socket.SHUT_WR)
+                answered.append(websocket.recv(LIMIT))
+    assert answered == ["the answer"] * 10

@@ -180,11 +180,11 @@ class AsyncWebsocketConsumer(_OwnGroups, AsyncConsumer):
     Override :meth:`connect`, :meth:`receive` and :meth:`disconnect`.
     """
 
-    _is_plain = False
+    _is_unwrapped = False
     """Whether nobody stands between :meth:`send` and ``base_send``."""
-    _direct: "Gate | None" = None
+    _direct_gate: "Gate | None" = None
     """Where text may be written to at once, past all that :meth:`send` else calls."""
-    _own_send: Callable[[Message], Any]
+    _gate_send: Callable[[Message], Any]
 
     async def websocket_connect(self, message: Message) -> None:
         for group in groups_to_join(self):
@@ -236,13 +236,13 @@ class AsyncWebsocketConsumer(_OwnGroups, AsyncConsumer):
             ValueError: neither text nor bytes were given.
         """
         if (
-            self._direct is not None
+            self._direct_gate is not None
             and type(text_data) is str
             and not close
-            and self._write_text(text_data)
+            and self._write_directly(text_data)
         ):
             return None
-        sending = self.base_send if self._is_plain else super().send
+        sending = self.base_send if self._is_unwrapped else super().send
         try:
             if text_data is not None:
                 answer = await sending({"type": "websocket.send", "text": text_data})
@@ -269,17 +269,16 @@ class AsyncWebsocketConsumer(_OwnGroups, AsyncConsumer):
         # Without the coroutine that other consumers have around it: this family's methods are
         # coroutines already, and see for themselves what a server raises.
         gate = connection.gate
-        self._own_send = gate.send
-        self._is_plain = _sends(type(self)) == _OWN_SENDS
-        if self._is_plain and gate.write is not None:
-            self._direct = gate
-        return self._own_send
+        self._gate_send = gate.send
+        self._is_unwrapped = _sends(type(self)) == _OWN_SENDS
+        self._direct_gate = gate if self._is_unwrapped and gate.write is not None else None
+        return self._gate_send
 
-    def _write_text(self, text: str | bytes) -> bool:
+    def _write_directly(self, text: str | bytes) -> bool:
         """Send a text frame on the direct way, if there is one and ``base_send`` is still ours:
         whoever replaces it wants to see what is sent."""
-        gate = self._direct
-        return gate is not None and self.base_send is self._own_send and gate.write_text(text)
+        gate = self._direct_gate
+        return gate is not None and self.base_send is self._gate_send and gate.write_text(text)
 
     def _note_loss(self, error: OSError) -> bool:
         """``False`` where a server says by ``error`` that the client has gone.
@@ -309,16 +308,14 @@ class AsyncJsonWebsocketConsumer(AsyncWebsocketConsumer):
 
     # What decode_json() and encode_json() do, where nobody has overridden them: found once for each
     # connection, it spares each frame a coroutine. What is written needs no string in between.
-    _decode: Callable[[str], Any] | None = None
-    _payload: Callable[[Any], bytes] | None = None
+    __decode: Callable[[str], Any] | None = None
+    __payload: Callable[[Any], bytes] | None = None
 
     def _begin_connection(self) -> None:
         super()._begin_connection()
-        own = AsyncJsonWebsocketConsumer
-        if _is_own(self.decode_json, own.decode_json):
-            self._decode = codec().decode
-        if _is_own(self.encode_json, own.encode_json):
-            self._payload = codec().payload
+        own_decode, own_encode = _OWN_JSON
+        self.__decode = codec().decode if _function(self.decode_json) is own_decode else None
+        self.__payload = codec().payload if _function(self.encode_json) is own_encode else None
 
     async def receive(
         self, text_data: str | None = None, bytes_data: bytes | None = None, **kwargs: Any
@@ -326,7 +323,7 @@ class AsyncJsonWebsocketConsumer(AsyncWebsocketConsumer):
         if not text_data:
             refuse_frame(text_data, bytes_data)
         try:
-            decode = self._decode
+            decode = self.__decode
             content = decode(text_data) if decode else await self.decode_json(text_data)
         except ValueError as error:
             explain_bad_json(error, text_data)
@@ -338,11 +335,11 @@ class AsyncJsonWebsocketConsumer(AsyncWebsocketConsumer):
 
     async def send_json(self, content: Any, close: bool | int = False) -> Any:
         """Send ``content`` as JSON in a text frame; the rest as in :meth:`send`."""
-        if self._payload is None:
+        if self.__payload is None:
             text = await self.encode_json(content)
         else:
-            payload = self._payload(content)
-            if self._direct is not None and not close and self._write_text(payload):
+            payload = self.__payload(content)
+            if self._direct_gate is not None and not close and self._write_directly(payload):
                 return None
             text = payload.decode()
         return await super().send(text_data=text, close=close)
@@ -378,6 +375,11 @@ def _sends(consumer_class: type) -> list[Any]:
 _OWN_SENDS = _sends(AsyncJsonWebsocketConsumer)
 
 
-def _is_own(method: Any, own: Any) -> bool:
-    """Whether a class method is the one that ``own`` is."""
-    return getattr(method, "__func__", None) is own.__func__
+def _function(class_method: Any) -> Any:
+    return getattr(class_method, "__func__", None)
+
+
+# As they are here, before anybody replaces them in the class.
+_OWN_JSON = tuple(
+    map(_function, (AsyncJsonWebsocketConsumer.decode_json, AsyncJsonWebsocketConsumer.encode_json))
+)

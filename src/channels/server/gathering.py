@@ -4,17 +4,19 @@ To write to a socket is a system call, and often it wakes the process that reads
 one call at a time between the steps of many handlers, everybody falls asleep and is woken again and
 again. So what is written to a client in a round goes into one buffer, and the buffers of all
 clients are emptied together: after the round, or sooner where there are many or much is in one.
-Nothing is reordered: every byte to a client takes this way, and its end comes after them.
+Nothing is reordered: every byte to a client takes this way, and its end comes after them, the
+client's own end too.
 
 uvloop gathers the writes of one client by itself; asyncio does not.
 """
 
 import asyncio
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 MOST_BYTES = 16384
-"""In one client's buffer, which is written to the socket when there is more."""
+"""In one client's buffer; what would be more is written to the socket before. One write alone may
+be larger."""
 
 MOST_CLIENTS = 64
 """With something in their buffers, which are emptied then: so that nobody's message waits until a
@@ -22,12 +24,13 @@ thousand others' are made."""
 
 
 class Round:
-    """Which transports of one loop have something to write. On that loop alone."""
+    """Which transports of one loop have something to write."""
 
-    # Knows its loop from whoever calls, as the watch does.
-    __slots__ = ("_scheduled", "_waiting")
+    __slots__ = ("_loop", "_scheduled", "_waiting")
 
-    def __init__(self) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        # Weak: a round is kept for as long as its loop is there.
+        self._loop = ref(loop)
         self._scheduled = False
         self._waiting: list[GatheringTransport] = []
 
@@ -37,8 +40,23 @@ class Round:
         if len(self._waiting) >= MOST_CLIENTS:
             self._flush()
         elif not self._scheduled:
-            self._scheduled = True
-            asyncio.get_running_loop().call_soon(self._end)
+            self._schedule()
+
+    def _schedule(self) -> None:
+        loop = self._loop()
+        if loop is None:
+            return
+        try:
+            here = asyncio.get_running_loop()
+        except RuntimeError:
+            here = None
+        # Servers are not to be written to from other threads. Where somebody does, and it works
+        # without us, it does not have to wait until the loop has something else to do.
+        self._scheduled = True  # before the call: another thread's loop may run it at once
+        try:
+            (loop.call_soon if here is loop else loop.call_soon_threadsafe)(self._end)
+        except RuntimeError:  # the loop is closed, and with it the transports
+            self._scheduled = False
 
     def _end(self) -> None:
         self._scheduled = False
@@ -51,18 +69,19 @@ class Round:
                 transport.flush()
             except Exception as error:  # one client's fault is no other's
                 context = {"message": "A client could not be written to", "exception": error}
-                asyncio.get_running_loop().call_exception_handler(context)
+                if (loop := self._loop()) is not None:
+                    loop.call_exception_handler(context)
 
 
 _rounds: WeakKeyDictionary[asyncio.AbstractEventLoop, Round] = WeakKeyDictionary()
 
 
 def round_of(loop: asyncio.AbstractEventLoop) -> Round:
-    """The round of ``loop``, which is the running one."""
+    """The round of ``loop``."""
     try:
         return _rounds[loop]
     except KeyError:
-        current = _rounds[loop] = Round()
+        current = _rounds[loop] = Round(loop)
         return current
 
 
@@ -94,13 +113,13 @@ class GatheringTransport(asyncio.Transport):
         return True
 
     def write(self, data: Any) -> None:
+        if len(self._gathered) + len(data) > MOST_BYTES:
+            self.flush()
         gathered = self._gathered
         # A copy each time, of no more than MOST_BYTES: most rounds have one write to a client.
         self._gathered = gathered + data
         if not gathered:
             self._round.enter(self)
-        elif len(self._gathered) > MOST_BYTES:
-            self.flush()
 
     def flush(self) -> None:
         """Write to the socket what was gathered; forget it where the client has gone."""

@@ -29,7 +29,13 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        self._judge_frames()
+        self._gathering.takes_frames = False
+
+    def eof_received(self) -> None:
+        # A client that says no more may still listen. To return None has the transport closed, by
+        # itself and past what was gathered.
+        super().eof_received()
+        self.transport.close()
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -41,7 +47,12 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
     def handle_connect(self, event: Any) -> None:
         super().handle_connect(event)
-        if not self.handshake_complete:  # else the request was refused, and no application runs
+        conn = self.conn
+        if (
+            not self.handshake_complete  # else the request was refused, and no application runs
+            and not conn.extensions  # such as compression, which the client has agreed on
+            and not conn.debug  # frames are being logged, by the one who makes them
+        ):
             scope: Any = self.scope
             scope["extensions"][EXTENSION] = self
 
@@ -52,12 +63,9 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
     def _judge_frames(self) -> None:
         """See whether frames are taken, after something that this depends on."""
-        conn = self.conn
         self._gathering.takes_frames = (
             self.handshake_complete
             and not self.close_sent
-            and not conn.extensions
-            and not conn.debug  # frames are being logged, by the one who makes them
             and self.writable.is_set()
             and not self.transport.is_closing()
         )

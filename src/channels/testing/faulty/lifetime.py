@@ -46,7 +46,7 @@ class DoesNotWake(FaultyLayer, caught_by=("inbox", "inbox_tells_of_each")):
 
 
 class WakesOnceForMany(FaultyLayer, caught_by=("inbox_tells_of_each",)):
-    """Calls ``wake`` once for all messages of one round of the loop."""
+    """Calls ``wake`` once for all messages of the same moment."""
 
     def attach(self, channel: str, wake: Callable[[], None]) -> Any:
         told = False
