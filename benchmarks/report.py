@@ -46,6 +46,7 @@ NAMES = {
     "ours-stock": "Raceway, uvicorn's protocol",
     "ours-stock-frame": "Raceway, uvicorn's protocol, `websocket.send`",
     "ours-redis": "Raceway over Redis",
+    "floor-own": "bare, Raceway's protocol",
     "upstream": "Channels",
     "upstream-core": "Channels, core layer",
 }
@@ -190,7 +191,7 @@ def _lanes(scenarios: Mapping[str, Any]) -> Iterator[tuple[str, str, str, dict[s
     for scenario in scenarios.values():
         by_loop = scenario["figures"]
         for key in scenario["lanes"]:
-            if not key.startswith("floor"):
+            if key.partition("/")[0] != "floor":
                 for judge_name in scenario["judges"]:
                     figures = {loop: lanes[key][judge_name] for loop, lanes in by_loop.items()}
                     yield scenario["title"], key, judge_name, figures

@@ -62,7 +62,8 @@ class Entry:
     """One lane of a scenario.
 
     Its key is the contender, after a dash what sets the lane apart (``-frame`` where the message is
-    a finished frame, ``-stock`` where uvicorn has its own WebSocket protocol, ``-core`` and
+    a finished frame, ``-stock`` where uvicorn has its own WebSocket protocol for Raceway and
+    ``-own`` where it has Raceway's for the bare application, ``-core`` and
     ``-redis`` for a layer), and the variant after a slash: ``ours-frame/one slow``.
 
     Args:
@@ -123,14 +124,17 @@ def catalogue(sizes: Sizes) -> list[Scenario]:
             ServedLane,
             (
                 *_each_side(path="echo", drive="echo", connections=sizes.served_connections),
-                Entry(
-                    "ours-stock",
-                    {
-                        "path": "echo",
-                        "drive": "echo",
-                        "connections": sizes.served_connections,
-                        "own_protocol": False,
-                    },
+                *(
+                    Entry(
+                        key,
+                        {
+                            "path": "echo",
+                            "drive": "echo",
+                            "connections": sizes.served_connections,
+                            "own_protocol": own_protocol,
+                        },
+                    )
+                    for key, own_protocol in (("ours-stock", False), ("floor-own", True))
                 ),
             ),
         ),
@@ -147,16 +151,17 @@ def catalogue(sizes: Sizes) -> list[Scenario]:
                         "path": path,
                         "drive": "room",
                         "connections": sizes.served_room,
-                        "own_protocol": "stock" not in key,
+                        "own_protocol": own_protocol,
                     },
                 )
-                for key, path in (
-                    ("ours", "room"),
-                    ("ours-frame", "frame-room"),
-                    ("ours-stock", "room"),
-                    ("ours-stock-frame", "frame-room"),
-                    ("upstream", "room"),
-                    ("floor", "room"),
+                for key, path, own_protocol in (
+                    ("ours", "room", True),
+                    ("ours-frame", "frame-room", True),
+                    ("ours-stock", "room", False),
+                    ("ours-stock-frame", "frame-room", False),
+                    ("upstream", "room", False),
+                    ("floor", "room", False),
+                    ("floor-own", "room", True),
                 )
             ),
         ),

@@ -12,7 +12,8 @@ allocate once is not the price of a connection."""
 
 
 OWN_PROTOCOL = "channels.server.websocket:WebSocketProtocol"
-"""What ``uvicorn --ws`` is given for Raceway. Nobody else has a use for what it adds."""
+"""What ``uvicorn --ws`` is given for Raceway: it brings this protocol. What it does for a bare
+application is shown in a lane of its own."""
 
 UVICORNS_PROTOCOL = "websockets-sansio"
 
@@ -27,12 +28,13 @@ class _Pair:
         loop: str,
         broker: Broker | None = None,
         *,
-        own_protocol: bool = True,
+        own_protocol: bool | None = None,
     ) -> None:
+        if own_protocol is None:
+            own_protocol = contender == "ours"
         python = environments.python(contender)
         layer = {"BENCH_LAYER": "redis", "BENCH_REDIS_PORT": str(broker.port)} if broker else None
-        ours = contender == "ours" and own_protocol
-        protocol = OWN_PROTOCOL if ours else UVICORNS_PROTOCOL
+        protocol = OWN_PROTOCOL if own_protocol else UVICORNS_PROTOCOL
         arguments = (contender, loop, environments.core(0), protocol)
         self.server = Child(python, "benchmarks.server", *arguments, variables=layer)
         # The clients' environment is upstream's: it has the client library, and no ours to mix up.
@@ -74,7 +76,8 @@ class ServedLane:
         path: the application.
         drive: ``echo`` or ``room``, what the clients do.
         redis: whether the layer has a Redis server.
-        own_protocol: whether Raceway has uvicorn use the WebSocket protocol that it brings.
+        own_protocol: whether uvicorn uses the WebSocket protocol that Raceway brings; ``None``
+            where Raceway itself is served.
     """
 
     def __init__(
@@ -87,7 +90,7 @@ class ServedLane:
         drive: str,
         connections: int,
         redis: bool = False,
-        own_protocol: bool = True,
+        own_protocol: bool | None = None,
     ) -> None:
         self._redis = redis
         self._own_protocol = own_protocol
