@@ -118,7 +118,18 @@ class ProtocolTypeRouter:
             if kind == "websocket":
                 if live.ending:
                     return await _deny(scope, receive, send, 503)
-                return await _serve_websocket(application, scope, receive, send)
+                listening = _Listening(receive)
+                try:
+                    return await application(scope, listening, send)
+                except _NoRouteError:
+                    if listening.begun:
+                        # Somebody took the opening event, and may have accepted: it is too late
+                        # for a denial.
+                        raise
+                logger.info(
+                    "WebSocket denied, no route for path %.*r", SHOWN_PATH, scope.get("path")
+                )
+                return await _deny(scope, receive, send, 404)
             if kind == "http" and live.watches_requests:
                 return await Request(live, receive, send).serve(application, scope)
             return await application(scope, receive, send)
@@ -320,21 +331,6 @@ class _Listening:
     def __call__(self) -> Awaitable[Message]:
         self.begun = True
         return self._receive()
-
-
-async def _serve_websocket(
-    application: ASGIApplication, scope: Scope, receive: Receive, send: Send
-) -> Any:
-    """Serve a WebSocket; deny it where no route was found before anyone listened to it."""
-    listening = _Listening(receive)
-    try:
-        return await application(scope, listening, send)
-    except _NoRouteError:
-        if listening.begun:
-            # Somebody took the opening event, and may have accepted: too late for a denial.
-            raise
-    logger.info("WebSocket denied, no route for path %.*r", SHOWN_PATH, scope.get("path"))
-    return await _deny(scope, receive, send, 404)
 
 
 async def _deny(scope: Scope, receive: Receive, send: Send, status: int) -> None:

@@ -49,8 +49,9 @@ class Strand:
     database connections are closed before and after each call.
     """
 
-    # Every connection has one, and most never use it: no dictionary of attributes, and lists, which
-    # take a tenth of a deque's memory. Few calls ever wait.
+    # Every connection has one, and most never use it: no dictionary of attributes; lists, which
+    # take a tenth of a deque's memory, where few calls ever wait; tuples, which take nothing while
+    # they are empty, where there is hardly ever anything.
     __slots__ = (
         "_calls",
         "_ended",
@@ -69,14 +70,14 @@ class Strand:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._calls: list[Call] = []
-        self._helping_calls: list[Call] = []
+        self._helping_calls: tuple[Call, ...] = ()
         """Those that a call in hand may have to wait for, made where :data:`helping` is set."""
         self._running = False
         self._helper: threading.Event | None = None
         """Set for each new helping call; there while the call in hand is in :meth:`help_until`."""
         self._ended = False
         self._entered: list[AnyWorker] = []
-        self._holding: list[AnyWorker] = []
+        self._holding: tuple[AnyWorker, ...] = ()
         self.used: bool = False
         """Whether a call was made since old connections were last closed."""
         self._worker: AnyWorker | None = None
@@ -92,25 +93,31 @@ class Strand:
 
     def _enqueue(self, reply: "Reply", call: Callable[[], Any], whole: bool = False) -> None:
         helps = helping.get()
-        calls = self._helping_calls if helps else self._calls
         with self._pool.lock:
-            calls.append((reply, call, whole))
             if not self._running:
-                try:
-                    self._pool.start(self)
-                except RuntimeError:
-                    calls.pop()
-                    raise
+                self._pool.start(self)
                 self._running = True
-            elif helps and self._helper is not None:
+            if helps:
+                self._helping_calls = (*self._helping_calls, (reply, call, whole))
+            else:
+                self._calls.append((reply, call, whole))
+            if helps and self._helper is not None:
                 self._helper.set()
+
+    def _next_call(self) -> "Call":
+        """Take what is to be run next. The caller holds the lock, and something waits."""
+        if not self._helping_calls:
+            return self._calls.pop(0)
+        call, *others = self._helping_calls
+        self._helping_calls = tuple(others)
+        return call
 
     def run(self, worker: AnyWorker) -> None:
         """Work off what waits, on the thread of ``worker``, then pass the worker on."""
         strand: Strand | None = self
         while strand is not None:
             with self._pool.lock:
-                call = (strand._helping_calls or strand._calls).pop(0)
+                call = strand._next_call()
                 strand._worker = worker
             tell = strand._run_call(worker, *call)
             with self._pool.lock:
@@ -167,10 +174,9 @@ class Strand:
     def _note_connections(self, worker: AnyWorker) -> None:
         """Note what a call left behind, before its caller goes on."""
         left_open = _open_connections()
-        if worker in self._holding:
-            self._holding.remove(worker)
+        others = tuple(holding for holding in self._holding if holding is not worker)
+        self._holding = (*others, worker) if left_open else others
         if left_open:
-            self._holding.append(worker)
             self.used = True
         if any(connection.errors_occurred for connection in left_open):
             # It may be broken, and a task that runs for hours has no handler that ends: the next
@@ -235,7 +241,7 @@ class Strand:
                 if signal.given:
                     return
                 with self._pool.lock:
-                    call = self._helping_calls.pop(0) if self._helping_calls else None
+                    call = self._next_call() if self._helping_calls else None
                 if call is None:
                     signal.wake.wait()
                 else:
@@ -255,7 +261,7 @@ class Strand:
         """
         self.used = False
         self._entered.clear()
-        workers, self._holding = self._holding, []
+        workers, self._holding = self._holding, ()
         under_way = [
             asyncio.wrap_future(done)
             for worker in workers

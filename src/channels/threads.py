@@ -56,9 +56,9 @@ class _Key:
     _exited = False
 
 
-class strand:  # noqa: N801 - used like a function
-    """An async context manager that gives the connection that is served inside a strand of its own;
-    nested entries share it.
+def strand() -> "_OwnStrand | _Within":
+    """An async context manager, to be entered at once, that gives the connection that is served
+    inside a strand of its own; nested entries share it.
 
     Nothing is changed where thread-sensitive code has a place already: under ``async_to_sync`` (the
     caller's thread, so that Django's ``TestCase`` sees its transaction) and inside a
@@ -67,13 +67,15 @@ class strand:  # noqa: N801 - used like a function
     At the end old database connections are closed by the threads that hold them, whatever ended
     the block.
     """
+    return _OwnStrand() if _wants_strand() else _WITHIN
+
+
+class _OwnStrand:
+    """An entry that has brought a strand."""
 
     __slots__ = ("_key_token", "_own", "_token")
 
     async def __aenter__(self) -> None:
-        self._own: Strand | None = None
-        if not _wants_strand():
-            return
         self._own = Strand(_get_pool())
         key: Any = _Key()
         executors: Any = SyncToAsync.context_to_thread_executor
@@ -82,10 +84,24 @@ class strand:  # noqa: N801 - used like a function
         self._token = _current.set(self._own)
 
     async def __aexit__(self, *exc_info: object) -> None:
-        if self._own is not None:
-            _current.reset(self._token)
-            SyncToAsync.thread_sensitive_context.reset(self._key_token)
-            await self._own.end()
+        _current.reset(self._token)
+        SyncToAsync.thread_sensitive_context.reset(self._key_token)
+        await self._own.end()
+
+
+async def _nothing(*exc_info: object) -> None:
+    """What is to be done around a nested entry."""
+
+
+class _Within:
+    """A nested entry. There is one for all, without a bound method for each that is inside: it is
+    part of what an idle connection takes."""
+
+    __aenter__ = staticmethod(_nothing)
+    __aexit__ = staticmethod(_nothing)
+
+
+_WITHIN = _Within()
 
 
 def _wants_strand() -> bool:
