@@ -9,8 +9,9 @@ thread of the :class:`~channels.pool.Pool` is free, the one that it used last if
 import asyncio
 import os
 import threading
+from contextlib import AbstractAsyncContextManager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, cast
 
 from asgiref.sync import AsyncToSync, SyncToAsync
 from django.core.signals import setting_changed
@@ -56,7 +57,7 @@ class _Key:
     _exited = False
 
 
-def strand() -> "_OwnStrand | _Within":
+def strand() -> AbstractAsyncContextManager[None]:
     """An async context manager, to be entered at once, that gives the connection that is served
     inside a strand of its own; nested entries share it.
 
@@ -67,7 +68,9 @@ def strand() -> "_OwnStrand | _Within":
     At the end old database connections are closed by the threads that hold them, whatever ended
     the block.
     """
-    return _OwnStrand() if _wants_strand() else _WITHIN
+    # Neither is of the abstract class, whose instances have a dictionary each.
+    entry: Any = _OwnStrand() if _wants_strand() else _WITHIN
+    return cast("AbstractAsyncContextManager[None]", entry)
 
 
 class _OwnStrand:
