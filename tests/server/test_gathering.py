@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import threading
-import time
 import weakref
 
 import pytest
@@ -15,6 +14,8 @@ from channels.server.gathering import (
     Round,
     round_of,
 )
+
+LIMIT = 10
 
 
 class Socket(asyncio.Transport):
@@ -177,20 +178,25 @@ async def test_a_write_from_another_thread_wakes_the_loop(current):
     arrived = asyncio.get_running_loop().create_future()
     client._transport.write = arrived.set_result
 
+    has_arrived = threading.Event()
+
     async def write_there():
         client.write(b"a")
-        time.sleep(0.01)  # the loop there is busy with something else
+        has_arrived.wait(LIMIT)  # the loop there is busy with something else
 
     writing = threading.Thread(target=asyncio.run, args=(write_there(),))
     writing.start()
-    assert await arrived == b"a"
-    writing.join()
+    try:
+        assert await asyncio.wait_for(arrived, LIMIT) == b"a"
+    finally:
+        has_arrived.set()
+        writing.join()
 
     arrived = asyncio.get_running_loop().create_future()
     client._transport.write = arrived.set_result
     writing = threading.Thread(target=client.write, args=(b"b",))  # where no loop runs
     writing.start()
-    assert await arrived == b"b"
+    assert await asyncio.wait_for(arrived, LIMIT) == b"b"
     writing.join()
 
 
